@@ -14,6 +14,7 @@ import workbench
 from ui.kit.form import choice_label
 from ui.words import LANGUAGE, LANGUAGES, speaking
 from ui.words.sentences import PLACE, metric_label, pairs, said
+from workbench.comparison.trained import expected
 from workbench.data.export_held import SAID, told
 from workbench.data.export_shapes import GRADES, OWN, TEACHER, Scale
 from workbench.data.problems import PROBLEMS
@@ -245,3 +246,12 @@ def test_a_difference_and_a_metric_are_read() -> None:
         assert metric_label("hit_rate@5") == "命中率@5"
         assert metric_label("map@100") == "MAP@100"
     assert metric_label("hit_rate@5") == "Hit rate@5"
+
+
+@pytest.mark.parametrize("runs", [0, 1, 1200])
+def test_what_to_expect_of_training_is_read(runs: int) -> None:
+    told = {"gain": 0.041, "low": -0.001, "high": 0.084, "runs": runs, "right": runs}
+    with speaking("zh"):
+        line = said(expected({"forecast": told}))
+    assert "+0.04" in line and "MAP@100" in line
+    assert not re.search("[a-z]{3}", line)

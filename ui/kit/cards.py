@@ -226,7 +226,7 @@ def _looked(result: Mapping[str, Any]) -> Markup:
     if not rows:
         return EMPTY
     drawn = table(list(map(sentences.said, heads)), rows, caption=t("decided.look"), numeric=[1])
-    about = quiet_lines([trained.looked(result)])
+    about = quiet_lines(list(filter(None, [trained.looked(result), trained.expected(result)])))
     return Markup('<details class="rw-found"><summary>{}</summary>{}{}</details>').format(
         t("decided.look"), about, drawn
     )

@@ -9,10 +9,14 @@ queries that a gain is measured on comes on top.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from storage.records import JobStatus
+from workbench.auto import decisions
 from workbench.comparison.names import HEADLINE
+from workbench.recipes.train import TrainRecipe
+from workbench.workspace import Workspace
 
 #: The share of what the base misses that is won back with so many queries, and its limits.
 SHARE, QUERIES = 0.2, 800
@@ -43,29 +47,56 @@ class TrackRecord:
 
 
 def forecast(look: Mapping[str, Any]) -> Forecast | None:
-    """``look``: what a result says of it (``lengths``, each with the base's MAP, and ``queries``).
-    None where it says too little."""
-    base, queries = _base(look), int(look.get("queries") or 0)
+    """``look``: what a result says of it (``lengths``, each with the base's MAP, and the queries
+    that were ``judged``; without that those that were asked, ``queries``). None where it says too
+    little."""
+    base, queries = _base(look), int(look.get("judged") or look.get("queries") or 0)
     if base is None or queries < 1:
         return None
     missing = 1.0 - base
     gain = missing * min(MOST, max(LEAST, SHARE * (queries / QUERIES) ** 0.5))
-    luck = DEVIATIONS * SPREAD * (base * missing / queries) ** 0.5
+    # Many queries are not all measured on.
+    measured = queries if queries < decisions.FOLDED else decisions.held_out(queries)
+    luck = DEVIATIONS * SPREAD * (base * missing / measured) ** 0.5
     below = ((gain - gain / FACTOR) ** 2 + luck**2) ** 0.5
     above = ((gain * FACTOR - gain) ** 2 + luck**2) ** 0.5
     return Forecast(gain, gain - below, min(missing, gain + above))
 
 
+def expectation(
+    workspace: Workspace, recipe: TrainRecipe, look: Mapping[str, Any]
+) -> dict[str, float] | None:
+    """The forecast of a run with its track record, as a result keeps it: ``gain``, ``low``,
+    ``high``, and of so many ``runs`` of the same kind in the workspace the ``right`` ones. None
+    where the look says too little."""
+    judged = look.get("judged")
+    if judged and recipe.max_rows:
+        look = {**look, "judged": min(judged, recipe.max_rows)}
+    found = forecast(look)
+    if found is None:
+        return None
+    past = workspace.jobs.list(JobStatus.SUCCEEDED, recipe.task)
+    return {**asdict(found), **asdict(track_record(one.result or {} for one in past))}
+
+
 def track_record(results: Iterable[Mapping[str, Any]]) -> TrackRecord:
-    """How forecasts did on past training runs, by their results. Only those count whose gain was
-    measured on queries that chose nothing (they have a p-value)."""
+    """How forecasts did on past training runs, by their results; those from before there were any
+    are forecast now. Only those count whose gain was measured on queries that chose nothing (they
+    have a p-value)."""
     runs = right = 0
     for result in results:
-        found, gained = forecast(result.get("look") or {}), _gained(result)
+        found, gained = _forecast_of(result), _gained(result)
         if found is not None and gained is not None:
             runs += 1
             right += found.low <= gained <= found.high
     return TrackRecord(runs, right)
+
+
+def _forecast_of(result: Mapping[str, Any]) -> Forecast | None:
+    told = result.get("forecast")
+    if not told:
+        return forecast(result.get("look") or {})
+    return Forecast(float(told["gain"]), float(told["low"]), float(told["high"]))
 
 
 def _base(look: Mapping[str, Any]) -> float | None:

@@ -76,6 +76,11 @@ class Look:
         return len(self.rows)
 
     @property
+    def judged(self) -> int:
+        """How many judged queries train and dev have, asked or not."""
+        return max(len(self.hard), len(self.queries))
+
+    @property
     def lengths(self) -> list[int]:
         """All that were tried."""
         return sorted({*self.values, *self.trials})
@@ -104,6 +109,7 @@ class Look:
             "documents": self.documents,
             "corpus": self.corpus,
             "queries": len(self.queries),
+            "judged": self.judged,
         }
 
     def write(self, folder: Path) -> None:

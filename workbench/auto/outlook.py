@@ -1,14 +1,18 @@
 """What can be said of a look before a job is started (``train --check``): how much of the texts the
-base can read, how long they are, and what BM25 is worth. No model is loaded. Torch-free."""
+base can read, how long they are, and what BM25 is worth; and what training may gain, where such a
+look was taken already. No model is loaded. Torch-free."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from workbench.auto.look import unreadable
+from workbench.auto.forecast import expectation
+from workbench.auto.look import Look, unreadable
 from workbench.auto.look_pool import everywhere, judged
 from workbench.auto.readable import UNREADABLE, Texts, Tokens, unknown_share
+from workbench.auto.take import FOLDER, kept_at
+from workbench.comparison import trained
 from workbench.comparison.names import DEPTH, HEADLINE
 from workbench.data.reader import DatasetReader
 from workbench.data_check.lengths import counter_of
@@ -23,6 +27,8 @@ from workbench.workspace import Workspace
 
 #: Queries that BM25 is asked.
 QUERIES = 500
+
+LOOKS_FIRST = "The run looks at your data before it trains, and then says what to expect."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,9 @@ class Outlook:
     query_tokens: Tokens | None
     document_tokens: Tokens | None
     language: str
+    #: Whether the run takes a look, and what one that was taken already made expect.
+    looks: bool = False
+    forecast: dict[str, float] | None = None
 
     @property
     def unknown(self) -> float:
@@ -68,6 +77,8 @@ class Outlook:
                     f"{name}: median {one.median} tokens, 90% have at most {one.p90}; "
                     f"{one.unknown:.1%} of the tokens are unknown to the model"
                 )
+        if self.looks:
+            found.append(trained.expected({"forecast": self.forecast}) or LOOKS_FIRST)
         return [*found, *(f"! {one}" for one in self.warnings())]
 
 
@@ -79,9 +90,33 @@ def before(workspace: Workspace, recipe: TrainRecipe) -> Outlook | None:
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
     model = resolve(workspace, recipe.model, recipe.kind)
     try:
-        return outlook(reader, model, model.contract or Contract(), recipe.seed)
+        found = outlook(reader, model, model.contract or Contract(), recipe.seed)
     except BadInput:
         return None  # Training says what is lacking.
+    if not recipe.decides:
+        return found
+    forecast = _forecast(workspace, recipe, reader, model)
+    return replace(found, looks=True, forecast=forecast)
+
+
+def _forecast(
+    workspace: Workspace, recipe: TrainRecipe, reader: DatasetReader, model: ResolvedModel
+) -> dict[str, float] | None:
+    """By the look that the run would find in the home; None where it has to take one first."""
+    # Telling which look is the model's takes reading its files.
+    if model.contract is None or not (workspace.home / FOLDER).is_dir():
+        return None
+    kept = kept_at(
+        workspace.home,
+        model,
+        model.contract,
+        workspace.datasets.get(recipe.dataset).id,
+        reader.version,
+        recipe.seed,
+        recipe.exclude_query_document,
+    )
+    look = Look.read(kept)
+    return expectation(workspace, recipe, look.summary()) if look else None
 
 
 def outlook(

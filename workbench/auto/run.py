@@ -18,8 +18,10 @@ from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
 from workbench.auto.fit import Floats, Judged, Part, fit, judge
 from workbench.auto.folds import Material, Round, dealt, groups_of, room, rounds
+from workbench.auto.forecast import expectation
 from workbench.auto.look import Look, serving_length, training_length, warnings
 from workbench.auto.take import taken
+from workbench.comparison import trained
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.decided import DECISIONS
@@ -48,6 +50,8 @@ class Decided:
     notes: tuple[str, ...] = ()
     #: What several seeds say together, where there are several.
     seeds: dict[str, Any] | None = None
+    #: What the look made one expect (:func:`expectation`).
+    forecast: dict[str, float] | None = None
 
     def result(self) -> dict[str, Any]:
         """What of it stands in the run's result."""
@@ -56,6 +60,7 @@ class Decided:
         return {
             "decisions": [one.to_dict() for one in self.decisions],
             **({"look": about} if about else {}),
+            **({"forecast": self.forecast} if self.forecast else {}),
             **({"seeds": self.seeds} if self.seeds else {}),
         }
 
@@ -74,10 +79,30 @@ def decide(run: Run, training: Training) -> Decided:
     run = replace(run, base=replace(run.base, contract=served))
     for said in warnings(look):
         run.context.note(said)
+    forecast = _forecast(run, look)
+    so_far = Decided(run, (serving,), look, notes=tuple(warnings(look)), forecast=forecast)
+    _write(so_far)
     if "max_steps" not in wanted:
-        measured = with_dev(run, training)
-        return Decided(measured, (serving,), look, notes=tuple(warnings(look)))
-    return _Deciding(run, training, look, serving, began).decided()
+        return replace(so_far, run=with_dev(run, training))
+    found = _Deciding(run, training, look, serving, began).decided(so_far)
+    return replace(found, forecast=forecast)
+
+
+def _write(so_far: Decided) -> None:
+    """For the page, while the job runs."""
+    if so_far.run.group.leads:
+        write_json(so_far.run.context.folder / decisions.SO_FAR, so_far.result())
+
+
+def _forecast(run: Run, look: Look) -> dict[str, float] | None:
+    """What the look makes one expect, said once: a job that is resumed keeps its forecast."""
+    context = run.context
+    if told := decisions.so_far(context.folder).get("forecast"):
+        return dict(told)
+    found = expectation(context.workspace, run.recipe, look.summary())
+    if found:
+        context.note(trained.expected({"forecast": found}))
+    return found
 
 
 def look_of(run: Run, training: Training) -> Look:
@@ -120,14 +145,13 @@ class _Deciding:
     serving: Decision
     began: float
 
-    def decided(self) -> Decided:
+    def decided(self, so_far: Decided) -> Decided:
         material = Material.of(self.run.reader)
         queries = min(material.training, self.run.recipe.max_rows or material.training)
         settings = self._settings(material, queries)
         recipe = self._set(settings)
         said = _ordered([self.serving, *settings, *self._given(recipe)])
-        so_far = Decided(self.run, said, self.look).result()
-        write_json(self.run.context.folder / decisions.SO_FAR, so_far)
+        _write(replace(so_far, decisions=said))
         folds = decisions.FOLDS if queries < decisions.FOLDED else 1
         planned = rounds(material, folds, recipe.seed)
         effort = self._effort(recipe, material, planned)

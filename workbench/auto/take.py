@@ -172,7 +172,7 @@ def taken(
     found = Look.read(folder)
     if found is not None:
         return found
-    kept = home / FOLDER / _key(model, contract, dataset_id, reader.version, seed, exclude)
+    kept = kept_at(home, model, contract, dataset_id, reader.version, seed, exclude)
     found = Look.read(kept)
     if found is None:
         encoder = load().with_contract(contract)
@@ -190,6 +190,19 @@ def taken(
         _tidy(home / FOLDER)
     found.write(folder)
     return found
+
+
+def kept_at(
+    home: Path,
+    model: ResolvedModel,
+    contract: Contract,
+    dataset_id: str,
+    version: int,
+    seed: int = 0,
+    exclude: str = AUTO,
+) -> Path:
+    """Where a look is kept in the home, if it was taken. The model's files are read."""
+    return home / FOLDER / _key(model, contract, dataset_id, version, seed, exclude)
 
 
 def _key(

@@ -167,6 +167,7 @@ def _found(result: dict[str, Any]) -> list[str]:
     heads, rows = trained.look_table(result)
     if rows:
         lines += ["", trained.looked(result), columns(heads, rows)]
+        lines += filter(None, [trained.expected(result)])
     if decided := trained.decided(result):
         lines += ["", columns(trained.HEADS, [one.cells for one in decided])]
     return lines

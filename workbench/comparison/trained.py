@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.comparison.names import label
 from workbench.comparison.table import p_text
+from workbench.plurals import counted
 
 #: Who decided: a measurement on the person's data, a rule, or the person.
 MEASURED, RULE, YOU = "measured", "rule", "you"
@@ -160,6 +161,37 @@ def looked(result: Mapping[str, Any]) -> str:
     if unknown < LEAST_UNKNOWN:
         return said
     return f"{said} {unknown:.0%} of your tokens are unknown to it."
+
+
+def expected(result: Mapping[str, Any]) -> str:
+    """What the look made one expect of training, and how often that came true, in a sentence or
+    two; '' where nothing was forecast.
+
+    'Expected from the look: about +0.04 MAP@100 (four of five times between +0.01 and +0.08). Such
+    forecasts were right in 3 of 4 earlier runs.'
+    """
+    told = result.get("forecast")
+    if not told:
+        return ""
+    digits = 2 if told["gain"] >= ROUGH else 3
+    gain, low, high = (_rounded(told[name], digits) for name in ("gain", "low", "high"))
+    said = (
+        f"Expected from the look: about {gain} {label('map@100')} "
+        f"(four of five times between {low} and {high})."
+    )
+    if not told.get("runs"):
+        return said
+    runs = counted(int(told["runs"]), "earlier run")
+    return f"{said} Such forecasts were right in {int(told['right']):,} of {runs}."
+
+
+#: Gains from here on are rough enough for two digits.
+ROUGH = 0.02
+
+
+def _rounded(value: float, digits: int) -> str:
+    """With its sign; what is rounded to nothing is '+0.00'."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 #: A share of unknown tokens below this is not worth a word.

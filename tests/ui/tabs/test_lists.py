@@ -76,6 +76,7 @@ def test_a_run_that_decided_shows_what_and_why(services: Services) -> None:
         assert all(f">{by}</td>" in card for by in ("measured", "rule", "you"))
         assert ">BM25</td>" in card and ">0.944</td>" in card
         assert "3 folds" in card and "59% of your tokens" in card
+        assert "about +0.04 MAP@100" in card and "right in 3 of 4 earlier runs." in card
         assert "<script" not in card
     plain = training(services, "old", status=JobStatus.SUCCEEDED, result=TRAINED)
     assert "rw-found" not in train.view(plain)[train.job.card]
@@ -131,9 +132,10 @@ def test_what_was_decided_stands_there_while_it_trains(services: Services) -> No
     assert "rw-found" not in train.view(job)[train.job.card]
     path = services.workspace.jobs.folder(job.id) / SO_FAR
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"decisions": AUTO["decisions"], "look": AUTO["look"]}))
+    path.write_text(json.dumps({name: AUTO[name] for name in ("decisions", "look", "forecast")}))
     card = train.view(job)[train.job.card]
     assert ">Serving length</td>" in card and "Better" not in card
+    assert "Expected from the look: about +0.04 MAP@100" in card
 
 
 def test_the_chosen_run_is_shown_or_else_the_newest(services: Services) -> None:

@@ -1,10 +1,14 @@
 """What a look lets one expect, and how often that came true."""
 
+from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from workbench.auto.forecast import forecast, track_record
+from storage.records import JobStatus
+from workbench.auto.forecast import expectation, forecast, track_record
+from workbench.recipes.train import TrainEmbeddingRecipe
 
 
 def look(base: float, queries: int) -> dict[str, Any]:
@@ -55,6 +59,41 @@ def test_the_best_length_of_the_whole_pool_counts() -> None:
 def test_without_a_look_nothing_is_expected(about: dict[str, Any]) -> None:
     assert forecast({**about, "queries": 100}) is None
     assert forecast({**look(0.5, 100), "queries": None}) is None
+
+
+def test_queries_that_were_not_asked_count_all_the_same() -> None:
+    """A look asks at most 1,500; training has them all."""
+    found = forecast({**look(0.725, 1500), "judged": 10003})
+    assert found == forecast(look(0.725, 10003))
+    assert found is not None and found.low < 0.218 < found.high
+
+
+def ended(forecast: dict[str, float] | None, gained: float) -> dict[str, Any]:
+    known = {"baseline": {"map@100": 0.5}, "best": {"map@100": 0.5 + gained}, "p_value": 0.01}
+    return {"look": look(0.5, 800), "forecast": forecast, **known}
+
+
+def test_what_was_forecast_then_is_held_against_the_run() -> None:
+    told = {"gain": 0.3, "low": 0.2, "high": 0.4}
+    record = track_record([ended(told, 0.1), ended(told, 0.3), ended(None, 0.1)])
+    assert (record.runs, record.right) == (3, 2)
+
+
+def test_a_run_is_forecast_with_the_record_of_the_finished_ones_of_its_kind() -> None:
+    asked = []
+
+    def listed(*about: Any) -> list[Any]:
+        asked.append(about)
+        return [SimpleNamespace(result=one) for one in (ended(None, 0.1), ended(None, -0.1), None)]
+
+    workspace: Any = SimpleNamespace(jobs=SimpleNamespace(list=listed))
+    recipe = TrainEmbeddingRecipe(dataset="d", model="m", max_rows=200)
+    found = expectation(workspace, recipe, {**look(0.5, 800), "judged": 800})
+    few = forecast(look(0.5, 200))
+    assert few is not None
+    assert found == {**asdict(few), "runs": 2, "right": 1}
+    assert asked == [(JobStatus.SUCCEEDED, "train-embedding")]
+    assert expectation(workspace, recipe, {}) is None
 
 
 def test_past_runs_say_how_often_forecasts_were_right() -> None:

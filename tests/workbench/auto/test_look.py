@@ -170,6 +170,11 @@ def test_the_ceiling_is_told() -> None:
     assert said.startswith("This model has MAP .944 on your queries already")
 
 
+def test_judged_queries_that_were_not_asked_are_counted() -> None:
+    found = look({256: 0.5}, hard={row: np.zeros(0, np.int64) for row in range(200)})
+    assert (found.summary()["queries"], found.summary()["judged"]) == (QUERIES, 200)
+
+
 def test_a_look_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     trials = {512: Trial(0.5, 0.6, 20, 30)}
     hard = {3: np.array([5, 1]), 4: np.zeros(0, np.int64), 9: np.array([2])}

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.workbench.auto.test_take import counter
-from tests.workbench.training.fakes import FakeReader
+from tests.workbench.auto.test_take import BagOfWords, counter
+from tests.workbench.training.fakes import FakeReader, FakeWorkspace
 from workbench.auto import outlook as module
 from workbench.auto.outlook import Outlook, before
+from workbench.auto.take import taken
+from workbench.evaluation.own_document import AUTO
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
 
@@ -22,14 +24,17 @@ CHINESE = [
 def told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, splits: Any, **changed: Any
 ) -> Outlook | None:
-    known = counter(folder, "ask answer filler " + " ".join(f"w{n}" for n in range(6)))
-    model = ResolvedModel("tiny", str(folder), Contract())
+    (folder / "tiny").mkdir(exist_ok=True)
+    known = counter(folder / "tiny", "ask answer filler " + " ".join(f"w{n}" for n in range(6)))
+    model = ResolvedModel("tiny", str(folder / "tiny"), Contract())
     monkeypatch.setattr(module, "counter_of", lambda _model: known)
     monkeypatch.setattr(module, "resolve", lambda *_: model)
     reader = FakeReader(splits)
-    workspace: Any = SimpleNamespace(datasets=SimpleNamespace(read=lambda *_: reader))
-    about = {"kind": "embedding", "on_pairs": False, "dataset": "d", "dataset_version": None}
-    recipe: Any = SimpleNamespace(**about | {"model": "tiny", "seed": 0} | changed)
+    workspace: Any = FakeWorkspace(folder / "home", reader)
+    about = {"kind": "embedding", "on_pairs": False, "dataset": "pets", "dataset_version": None}
+    about |= {"task": "train-embedding", "model": "tiny", "seed": 0, "max_rows": None}
+    about |= {"exclude_query_document": AUTO, "decides": ()}
+    recipe: Any = SimpleNamespace(**about | changed)
     return before(workspace, recipe)
 
 
@@ -62,3 +67,34 @@ def test_what_a_look_is_not_for_is_left_out(
     assert told(tmp_path, monkeypatch, {"train": TRAIN}, kind="reranker") is None
     assert told(tmp_path, monkeypatch, {"train": TRAIN}, on_pairs=True) is None
     assert told(tmp_path, monkeypatch, {"test": TRAIN}) is None
+
+
+def test_a_look_that_was_taken_tells_what_to_expect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept by a run, found by the check that is asked before the next one."""
+    auto: Any = {"decides": ("serving_length",)}
+    first = told(tmp_path, monkeypatch, {"train": TRAIN}, **auto)
+    assert first is not None and (first.looks, first.forecast) == (True, None)
+    assert first.lines()[-1] == module.LOOKS_FIRST
+    taken(
+        FakeReader({"train": TRAIN}),  # type: ignore[arg-type]
+        lambda: BagOfWords(Contract()),
+        ResolvedModel("tiny", str(tmp_path / "tiny"), Contract()),
+        Contract(),
+        home=tmp_path / "home",
+        dataset_id="set1",
+        folder=tmp_path / "job",
+    )
+    found = told(tmp_path, monkeypatch, {"train": TRAIN}, **auto)
+    assert found is not None and found.forecast is not None
+    assert found.lines()[-1].startswith("Expected from the look: about +")
+    assert found.to_dict()["forecast"] == found.forecast
+    other = told(tmp_path, monkeypatch, {"train": TRAIN}, **auto, seed=1)
+    assert other is not None and other.forecast is None
+
+
+def test_a_run_as_written_is_not_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(tmp_path, monkeypatch, {"train": TRAIN})
+    assert found is not None and not found.looks
+    assert not any("expect" in line.lower() for line in found.lines())

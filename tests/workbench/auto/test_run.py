@@ -1,6 +1,7 @@
 """The whole of a run that decides its settings, on a tiny model with random weights."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.workbench.training.fakes import (
     animal_splits,
     save_tiny_model,
 )
+from workbench.auto.decisions import so_far
+from workbench.comparison.trained import expected
 from workbench.errors import JobCancelled
 from workbench.recipes.decided import DECISIONS
 from workbench.recipes.train import TrainEmbeddingRecipe
@@ -80,6 +83,16 @@ def test_every_decision_is_listed_with_its_reason(whole: tuple[FakeContext, Any]
     assert result["look"]["queries"] == 120 and result["look"]["documents"] > 0
 
 
+def test_what_to_expect_is_said_once_before_anything_is_trained(
+    whole: tuple[FakeContext, Any],
+) -> None:
+    context, result = whole
+    told = result["forecast"]
+    assert 0 < told["gain"] < told["high"] and told["runs"] == 0
+    assert context.notes.count(expected(result)) == 1
+    assert so_far(context.folder)["forecast"] == told
+
+
 def test_the_page_sees_each_fold(whole: tuple[FakeContext, Any]) -> None:
     context, _ = whole
     steps = [step for step, _ in context.of("train")]
@@ -117,6 +130,8 @@ def test_a_resumed_job_repeats_no_fold_and_ends_the_same(
             again = train(context, tiny)
     first_context, first = whole
     assert again["p_value"] == first["p_value"]
+    assert again["forecast"] == first["forecast"]
+    assert context.notes.count(expected(again)) == 1
     assert again["best"] == pytest.approx(first["best"], abs=1e-6)
     assert [step for step, _ in context.of("baseline")] == [0]
     assert [s for s, _ in context.of("train")] == [s for s, _ in first_context.of("train")]
@@ -169,10 +184,17 @@ def test_dev_that_the_files_brought_judges_and_never_trains(tiny: Path, tmp_path
 
 def test_the_other_presets_take_the_look_for_the_serving_length(tiny: Path, tmp_path: Path) -> None:
     context = start(tmp_path)
+    past = {"look": {"lengths": [{"length": 128, "map@100": 0.5}], "queries": 800}, "p_value": 0.01}
+    values = {"baseline": {"map@100": 0.5}, "best": {"map@100": 0.6}}
+    context.workspace.jobs.past = [replace(context.job, result={**past, **values})]
     result = train(context, tiny, auto="serving_length", max_steps=3)
     assert [one["name"] for one in result["decisions"]] == ["serving_length"]
     assert result["p_value"] is None and result["looks"] > 0
     assert result["passage_max_len"] == result["decisions"][0]["value"]
+    assert (result["forecast"]["runs"], result["forecast"]["right"]) == (1, 1)
+    assert so_far(context.folder)["forecast"] == result["forecast"]
+    assert context.notes.count(expected(result)) == 1
+    assert expected(result).endswith("Such forecasts were right in 1 of 1 earlier run.")
     assert not list((context.folder / "output" / "auto").glob("round-*"))
 
 

@@ -221,6 +221,7 @@ def test_a_run_that_decided_says_what_and_by_whom() -> None:
     [chosen] = [line for line in lines if line.startswith("Serving length")]
     assert chosen.split()[2:4] == ["256", "measured"] and chosen.endswith("at 128.")
     assert "on dev" not in words(AUTO)
+    assert any(line.startswith("Expected from the look: about +0.04") for line in lines)
 
 
 def test_the_best_of_many_looks_is_no_estimate() -> None:

@@ -43,6 +43,7 @@ AUTO: dict[str, Any] = {
         "queries": 432,
         "warnings": ["59% of your tokens are unknown to this model."],
     },
+    "forecast": {"gain": 0.041, "low": 0.012, "high": 0.084, "runs": 4, "right": 3},
 }
 NO_BETTER = {
     **AUTO,
@@ -102,6 +103,25 @@ def test_the_look_is_a_table_with_bm25_below() -> None:
     assert trained.looked(AUTO).endswith("59% of your tokens are unknown to it.")
     known = {**AUTO, "look": {**AUTO["look"], "unknown": 0.004}}
     assert "unknown" not in trained.looked(known)
+
+
+def test_what_to_expect_is_said_with_how_often_it_came_true() -> None:
+    told = {"gain": 0.041, "low": -0.001, "high": 0.084, "runs": 0, "right": 0}
+    said = trained.expected({"forecast": told})
+    assert said == (
+        "Expected from the look: about +0.04 MAP@100 (four of five times between +0.00 and +0.08)."
+    )
+    known = trained.expected({"forecast": {**told, "runs": 4, "right": 3}})
+    assert known == f"{said} Such forecasts were right in 3 of 4 earlier runs."
+    once = trained.expected({"forecast": {**told, "runs": 1, "right": 1}})
+    assert once.endswith("in 1 of 1 earlier run.")
+    small = trained.expected({"forecast": {**told, "gain": 0.0113, "low": -0.0035}})
+    assert "about +0.011 MAP@100 (four of five times between -0.004 and" in small
+
+
+@pytest.mark.parametrize("result", [{}, {"forecast": None}])
+def test_without_a_forecast_nothing_is_expected(result: dict[str, Any]) -> None:
+    assert trained.expected(result) == ""
 
 
 def test_the_best_of_several_looks_is_said_to_be() -> None:

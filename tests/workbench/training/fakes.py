@@ -168,10 +168,16 @@ class FakeDatasets:
 
 
 class FakeJobs:
-    """Of runs that are not on record."""
+    """Of runs that are not on record, but for those that are ``past``."""
+
+    def __init__(self) -> None:
+        self.past: list[Job] = []
 
     def recipe(self, id: str) -> Any:
         raise JobNotFound.among("job", id, ())
+
+    def list(self, *_: Any) -> "list[Job]":
+        return self.past
 
 
 class FakeWorkspace:
