@@ -20,6 +20,7 @@ from workbench.auto import decisions
 from workbench.data.clusters import relevant_clusters
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
+from workbench.recipes.mine import MINED
 
 Ints = NDArray[np.int64]
 
@@ -91,6 +92,10 @@ class Dealt(DatasetReader):
         found = self._edges_of(self.source.candidates, split)
         if "dev" not in self._chosen(split) or not self.hard:
             return found
+        # What was mined for them may be what the base ranks first.
+        mined = pc.fill_null(pc.starts_with(found["origin"], MINED), False).to_numpy()
+        judges = np.isin(found["query"].to_numpy(), self.rows["dev"])
+        found = found.filter(pa.array(~(mined & judges), pa.bool_()))
         more = [found, _hard(self.hard, self.rows["dev"], found.schema)]
         return pa.concat_tables(more).sort_by("query")
 
@@ -167,8 +172,6 @@ def hold_out(clusters: Ints, wanted: int, seed: int) -> NDArray[np.bool_]:
 RELEVANT = 2 / 3
 #: Documents that a round searches at least and at most, where there are as many.
 FEWEST_DOCUMENTS, MOST_DOCUMENTS = 200, 1_000
-#: Of each judging query, the hardest that are searched.
-HARDEST = 10
 #: Where so many of all documents are judged for train or dev, folds are dealt query by query.
 KNOWN = 0.9
 #: Measuring a round, in documents encoded, as a share of what its training encodes; a text that is
@@ -269,7 +272,10 @@ def dealt(
     material: Material, one: Round, hard: Mapping[int, Ints | Sequence[int]], most: int, seed: int
 ) -> tuple[Dealt, int]:
     """The data set as a round sees it, and how many documents its judging queries search: what is
-    judged, then what is hardest to tell from it. ``most``: of these.
+    judged, then what is hardest to tell from it, then others by chance. ``most``: of these.
+    ``hard``: query -> documents, by a ranking that is neither the base's nor a trained model's. The
+    base's first documents are those that it puts too high; a model that is no better, only
+    different, ranks them lower by chance, and its own first documents are not there.
 
     Where what is judged for all of them is more, fewer queries judge.
     """
@@ -282,13 +288,13 @@ def dealt(
         searched = more
     asked = np.sort(material.queries[chosen])
     found: dict[int, list[int]] = {query: [] for query in asked.tolist()}
-    for rank in range(HARDEST):
+    for rank in range(max((len(one) for one in hard.values()), default=0)):
         for query, mine in found.items():
             if rank < len(hard.get(query, ())) and len(searched) < most:
                 mine.append(int(hard[query][rank]))
                 searched.add(mine[-1])
     view = Dealt(material.reader, material.queries[one.train], asked, found)
-    return view, len(searched)
+    return view, max(len(searched), min(most, int(material.reader.counts["documents"])))
 
 
 def room(steps: int, batch: int, longer: float, measured: int) -> int:

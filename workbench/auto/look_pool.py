@@ -49,6 +49,8 @@ RELEVANT = 2 / 3
 INDEXED = 200_000
 #: From each ranking, as hard negatives of a query.
 HARD = 50
+#: From BM25's, as documents that a query's model is judged among.
+WORDS = 10
 
 
 @dataclass(frozen=True)
@@ -199,18 +201,29 @@ def hard_negatives(ground: Ground, ranked: Run) -> dict[int, Rows]:
     """Query row -> documents that are near it and not relevant to it, the hardest first: those of
     ``ranked`` (the pool's queries) and BM25's in turn. Neither the query itself, nor what has the
     words of a relevant document, is among them; of queries that the base was not asked, BM25's."""
-    pool = ground.everywhere
-    both = np.full((len(pool.queries), 2 * HARD), -1, np.int64)
     own, words = ranked.documents[:, :HARD], ground.bm25.documents[:, :HARD]
+    both = np.full((len(ground.bm25.documents), 2 * HARD), -1, np.int64)
     both[ground.places, 0 : 2 * own.shape[1] : 2] = own
     both[:, 1 : 2 * words.shape[1] : 2] = words
+    return _not_right(ground, both, 2 * HARD)
+
+
+def bm25_negatives(ground: Ground) -> dict[int, Rows]:
+    """The same of BM25's ranking alone, at most :data:`WORDS` of each query."""
+    return _not_right(ground, ground.bm25.documents[:, :HARD], WORDS)
+
+
+def _not_right(ground: Ground, ranked: Rows, most: int) -> dict[int, Rows]:
+    """Query row -> at most so many of its documents in ``ranked`` (judged queries, depth; -1 for
+    none) that are not relevant, nor say what a relevant one says, nor are the query itself."""
+    pool = ground.everywhere
     positives = positives_of(pool)
     known = query_itself(ground.asked.reader, ground.asked.table)
     itself = [np.array(known.get(query, []), np.int64) for query in pool.queries.tolist()]
     shut = excluded_documents(pool, positives)
-    keys = TextKeys(ground.asked.reader, np.concatenate([both[both >= 0], *shut, *itself]))
-    run = Run(both, np.zeros(both.shape, np.float32))
-    left, _ = screen(run, shut, itself, keys, 2 * HARD)
+    keys = TextKeys(ground.asked.reader, np.concatenate([ranked[ranked >= 0], *shut, *itself]))
+    run = Run(ranked, np.zeros(ranked.shape, np.float32))
+    left, _ = screen(run, shut, itself, keys, most)
     lines = zip(pool.queries.tolist(), left.documents, strict=True)
     return {query: line[line >= 0] for query, line in lines}
 

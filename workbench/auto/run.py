@@ -244,7 +244,7 @@ class _Deciding:
         ratios = decisions.BLENDS if "blend" in recipe.decides else (1.0,)
         longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
         most = room(steps, recipe.batch_size, longer, 1 + len(ratios))
-        view, documents = dealt(material, one, self.look.hard, most, recipe.seed)
+        view, documents = dealt(material, one, self.look.words, most, recipe.seed)
         name = f"Fold {at + 1} of {len(planned)}" if len(planned) > 1 else "Measuring on a part"
         after = sum(done.steps for done in before)
         context = Part(self.run.context, name, after)

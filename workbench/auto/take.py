@@ -23,6 +23,7 @@ from workbench.auto.look import FORMAT, Look, Trial, margin
 from workbench.auto.look_pool import (
     RELEVANT,
     Ground,
+    bm25_negatives,
     ground,
     hard_negatives,
     hardest,
@@ -253,6 +254,7 @@ def take(
         values=values,
         bm25=_bm25(where, stop),
         hard=hard_negatives(where, ranked.run),
+        words=bm25_negatives(where),
         rows=where.documents,
         corpus=int(reader.counts["documents"]),
         positives=np.array([len(one) for one in relevant], np.int64),

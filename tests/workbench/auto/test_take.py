@@ -143,6 +143,9 @@ def test_hard_negatives_are_near_and_never_right(tmp_path: Path) -> None:
     first = [texts[row] for row in look.hard[0].tolist()]
     assert first[0] == "the red dog"
     assert not {"the red cat", "the red cat sleeps", "The  red CAT"} & set(first)
+    assert texts[look.words[0][0]] == "the red dog"
+    for query, found in look.words.items():
+        assert set(found.tolist()) <= set(look.hard[query].tolist())
     itself = [texts[row] for row in look.hard[4].tolist()]
     assert "the red dog" not in itself, "the query itself is no wrong answer to it"
 
@@ -262,6 +265,8 @@ def alike(one: Look, other: Look) -> bool:
     values = all(np.array_equal(one.values[n], other.values[n]) for n in one.values)
     hard = {n: rows.tolist() for n, rows in one.hard.items()}
     held = hard == {n: rows.tolist() for n, rows in other.hard.items()}
+    words = {n: rows.tolist() for n, rows in one.words.items()}
+    held = held and words == {n: rows.tolist() for n, rows in other.words.items()}
     return same and values and held and one.summary() == other.summary()
 
 
