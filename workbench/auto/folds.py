@@ -31,6 +31,8 @@ HARD = "hard"
 #: Clusters are kept whole where there are so many for each fold, and none has more than this share
 #: of the queries: folds are about as large as each other then.
 CLUSTERS_PER_FOLD, LARGEST_CLUSTER = 2, 0.5
+#: No cluster with more than this share of the judges that are wanted is held out, where others do.
+LARGEST_HELD = 0.1
 
 
 class Dealt(DatasetReader):
@@ -157,9 +159,24 @@ def deal(clusters: Ints, folds: int, seed: int) -> Ints:
 
 def hold_out(clusters: Ints, wanted: int, seed: int) -> NDArray[np.bool_]:
     """Which of the queries (n,) judge where there is one split: whole clusters by chance, until
-    there are ``wanted`` queries or hardly more; by query as :func:`deal`."""
-    parts = max(2, len(clusters) // max(1, wanted))
-    judging: NDArray[np.bool_] = deal(clusters, parts, seed) == 0
+    there are ``wanted`` queries or hardly more.
+
+    A cluster of more than a tenth of these trains: it would be much of the judges, and is one
+    observation. Where the others are fewer than half of what is wanted, the judges are the part of
+    :func:`deal` with the most clusters.
+    """
+    _, place, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    small = np.flatnonzero(sizes <= LARGEST_HELD * wanted)
+    judging: NDArray[np.bool_]
+    if sizes[small].sum() < wanted / 2:
+        fold = deal(clusters, max(2, len(clusters) // max(1, wanted)), seed)
+        parts = [fold == one for one in range(int(fold.max()) + 1)]
+        enough = [one for one in parts if one.sum() >= wanted / 2]
+        judging = max(enough, key=lambda one: len(np.unique(place[one])))
+        return judging
+    order = np.random.default_rng(seed).permutation(small)
+    before = np.cumsum(sizes[order]) - sizes[order]
+    judging = np.isin(place, order[before < wanted])
     return judging
 
 
