@@ -7,6 +7,7 @@ Test is never read. Dev that the import carved from train goes back to it; dev t
 brought judges, and never trains.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,10 @@ class Dealt(DatasetReader):
             yield self._queries_of(name)
 
     def judgments(self, split: str | None = None) -> pa.Table:
-        return self._edges_of(self.source.judgments, split)
+        """Of dev queries the relevant documents alone: others that were judged need no room."""
+        found = self._edges_of(self.source.judgments, split)
+        judging = np.isin(found["query"].to_numpy(), self.rows["dev"])
+        return found.filter(pa.array(~judging | (found["grade"].to_numpy() >= 1), pa.bool_()))
 
     def candidates(self, split: str | None = None) -> pa.Table:
         found = self._edges_of(self.source.candidates, split)
@@ -189,6 +193,9 @@ def hold_out(clusters: Ints, wanted: int, seed: int) -> NDArray[np.bool_]:
 RELEVANT = 2 / 3
 #: Documents that a round searches at least and at most, where there are as many.
 FEWEST_DOCUMENTS, MOST_DOCUMENTS = 200, 1_000
+#: Where queries have many relevant documents a round searches more, so that it has so many judges,
+#: or as many as so many documents have room for.
+FEWEST_JUDGES, ROOM = 20, 5_000
 #: Where so many of all documents are judged for train or dev, folds are dealt query by query.
 KNOWN = 0.9
 #: Measuring a round, in documents encoded, as a share of what its training encodes; a text that is
@@ -208,8 +215,8 @@ class Material:
     clusters: Ints
     #: (n,) queries that are dealt together have one number: those of a cluster, or each its own.
     together: Ints
-    #: Query -> the documents judged for it, the relevant ones among them.
-    judged: Mapping[int, Sequence[int]]
+    #: Query -> the documents that are relevant to it.
+    relevant: Mapping[int, Sequence[int]]
     #: Training queries that bring documents which do not answer them.
     with_negatives: int
 
@@ -241,7 +248,10 @@ class Material:
             np.repeat([True, carved], [len(train), len(dev)]),
             clusters,
             np.arange(len(queries)) if known else clusters,
-            {query: list(found) for query, found in grades.items()},
+            {
+                query: [one for one, grade in found.items() if grade >= 1]
+                for query, found in grades.items()
+            },
             len(given),
         )
 
@@ -285,25 +295,31 @@ def groups_of(material: Material, found: Sequence[Ints], seed: int) -> Ints:
     return deal(material.together[found[0]], 2, seed)
 
 
+def judges(material: Material, one: Round, most: int, seed: int) -> Ints:
+    """The places of the round's queries that judge, ascending: those whose relevant documents have
+    room among ``most``; where that would leave hardly any, a few more, in more room."""
+    chosen, relevant = list[int](), set[int]()
+    for place in np.random.default_rng(seed).permutation(one.judge).tolist():
+        more = relevant.union(material.relevant[int(material.queries[place])])
+        space = most if len(chosen) >= FEWEST_JUDGES else max(most, ROOM)
+        if len(more) <= RELEVANT * space:
+            chosen.append(place)
+            relevant = more
+    return np.sort(np.array(chosen, np.int64))
+
+
 def dealt(
     material: Material, one: Round, hard: Mapping[int, Ints | Sequence[int]], most: int, seed: int
 ) -> tuple[Dealt, int]:
-    """The data set as a round sees it, and how many documents its judging queries search: what is
-    judged, then what is hardest to tell from it, then others by chance. ``most``: of these.
+    """The data set as a round sees it, and how many documents its judging queries search: the
+    relevant ones, then what is hardest to tell from it, then others by chance. ``most``: of these.
     ``hard``: query -> documents, by a ranking that is neither the base's nor a trained model's. The
     base's first documents are those that it puts too high; a model that is no better, only
     different, ranks them lower by chance, and its own first documents are not there.
-
-    Where what is judged for all of them is more, fewer queries judge.
     """
-    chosen, searched = list[int](), set[int]()
-    for place in np.random.default_rng(seed).permutation(one.judge).tolist():
-        more = searched.union(material.judged[int(material.queries[place])])
-        if chosen and len(more) > RELEVANT * most:
-            continue
-        chosen.append(place)
-        searched = more
-    asked = np.sort(material.queries[chosen])
+    asked = material.queries[judges(material, one, most, seed)]
+    searched = {document for query in asked.tolist() for document in material.relevant[query]}
+    most = max(most, math.ceil(len(searched) / RELEVANT))
     found: dict[int, list[int]] = {query: [] for query in asked.tolist()}
     for rank in range(max((len(one) for one in hard.values()), default=0)):
         for query, mine in found.items():

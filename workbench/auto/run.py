@@ -17,7 +17,7 @@ from workbench.auto import decisions
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
 from workbench.auto.fit import Floats, Judged, Part, fit, judge
-from workbench.auto.folds import Material, Round, dealt, groups_of, room, rounds
+from workbench.auto.folds import Material, Round, dealt, groups_of, judges, room, rounds
 from workbench.auto.look import Look, serving_length, training_length, warnings
 from workbench.auto.take import taken
 from workbench.errors import BadInput
@@ -205,6 +205,15 @@ class _Deciding:
                 f"With {len(material.queries):,} judged queries outside of test nothing can be "
                 "measured, so it is not known whether the trained model is better."
             )
+        asked = sum(
+            len(judges(material, one, self._room(recipe, one, share), recipe.seed))
+            for one in planned
+        )
+        if asked < decisions.JUDGED:
+            return found, self._unmeasured(
+                f"Only {asked} judged queries have so few relevant documents that they can be "
+                "measured on, so it is not known whether the trained model is better."
+            )
         for at in range(len(planned)):
             path = self.run.output / FOLDER / f"round-{at + 1}.npz"
             kept = Judged.read(path)
@@ -240,10 +249,8 @@ class _Deciding:
         before: list[Judged],
     ) -> Judged:
         one = planned[at]
-        steps = max(1, round(_steps(recipe, one) * share))
-        ratios = decisions.BLENDS if "blend" in recipe.decides else (1.0,)
-        longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
-        most = room(steps, recipe.batch_size, longer, 1 + len(ratios))
+        steps = _part(recipe, one, share)
+        most = self._room(recipe, one, share)
         view, documents = dealt(material, one, self.look.words, most, recipe.seed)
         name = f"Fold {at + 1} of {len(planned)}" if len(planned) > 1 else "Measuring on a part"
         after = sum(done.steps for done in before)
@@ -254,7 +261,22 @@ class _Deciding:
         )
         output = self.run.output / FOLDER / f"round-{at + 1}"
         run = replace(self.run, recipe=sized, reader=view, context=context, output=output)
-        return judge(run, self.training, ratios)
+        return judge(run, self.training, _ratios(recipe))
+
+    def _room(self, recipe: Any, one: Round, share: float) -> int:
+        """How many documents a round may search."""
+        longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
+        steps, measured = _part(recipe, one, share), 1 + len(_ratios(recipe))
+        return room(steps, recipe.batch_size, longer, measured)
+
+
+def _ratios(recipe: Any) -> tuple[float, ...]:
+    return decisions.BLENDS if "blend" in recipe.decides else (1.0,)
+
+
+def _part(recipe: Any, one: Round, share: float) -> int:
+    """The round's steps, as far as there is time for them."""
+    return max(1, round(_steps(recipe, one) * share))
 
 
 def _steps(recipe: Any, one: Round) -> int:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.workbench.training.fakes import FakeReader
+from workbench.auto import folds
 from workbench.auto.decisions import FEWEST_HELD
-from workbench.auto.folds import Material, Round, dealt, groups_of, room, rounds
+from workbench.auto.folds import Material, Round, dealt, groups_of, judges, room, rounds
 from workbench.auto.look_pool import Ground, bm25_negatives, everywhere, hard_negatives, judged
 from workbench.evaluation.exact_search import Run
 from workbench.evaluation.pool import dev_pool
@@ -88,7 +89,7 @@ def test_a_dev_that_the_files_brought_is_the_part_where_it_is_large_enough() -> 
 def test_a_round_searches_what_is_judged_and_then_the_hardest() -> None:
     data = material()
     one = rounds(data, 3, seed=0)[0]
-    own = {document for place in one.judge.tolist() for document in data.judged[place]}
+    own = {document for place in one.judge.tolist() for document in data.relevant[place]}
     others = [row for row in range(39) if row not in own]
     hard = dict.fromkeys(data.queries[one.judge].tolist(), others)
     most = len(own) * 3 // 2
@@ -99,11 +100,46 @@ def test_a_round_searches_what_is_judged_and_then_the_hardest() -> None:
     assert found == set(others[: most - len(own)])
 
 
-def test_where_the_judged_documents_are_too_many_fewer_queries_judge() -> None:
+def test_where_the_relevant_documents_are_too_many_fewer_queries_judge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = material()
     one = rounds(data, 3, seed=0)[0]
+    monkeypatch.setattr(folds, "FEWEST_JUDGES", 1)
     view, documents = dealt(data, one, {}, most=6, seed=0)
     assert documents == 6 and 4 <= view.counts["splits"]["dev"] <= 8
+
+
+def many_judged(each: int, queries: int, grade: int) -> Material:
+    """Each query has one relevant document, and as many others of its own with this grade."""
+    asked = [(f"ask {n}", [f"answer {n}.{m}" for m in range(each)], []) for n in range(queries)]
+    data = FakeReader({"train": asked})
+    for at, one in enumerate(data._judgments):
+        one["grade"] = 1 if at % each == 0 else grade
+    return Material.of(data)  # type: ignore[arg-type]
+
+
+def test_documents_judged_wrong_take_no_judges_room() -> None:
+    data = many_judged(30, 40, grade=0)
+    view, documents = dealt(data, Round(np.arange(0), np.arange(40)), {}, most=200, seed=0)
+    assert view.counts["splits"]["dev"] == 40 and documents == 200
+    pool = dev_pool(view, max_queries=None, max_documents=documents, seed=0)
+    assert (len(pool.queries), pool.documents) == (40, 200)
+
+
+def test_where_queries_have_many_relevant_documents_more_are_searched() -> None:
+    data = many_judged(100, 30, grade=1)
+    one = Round(np.arange(0), np.arange(30))
+    view, documents = dealt(data, one, {}, most=200, seed=0)
+    assert view.counts["splits"]["dev"] == 20 and documents == 3000
+    assert (
+        len(
+            judges(
+                many_judged(2000, 3, grade=1), one=Round(one.train, np.arange(3)), most=200, seed=0
+            )
+        )
+        == 1
+    )
 
 
 def test_measuring_is_kept_below_training() -> None:
