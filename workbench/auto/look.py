@@ -248,6 +248,14 @@ def _kept(look: Look, others: list[int]) -> Decision:
     return Decision("serving_length", own, said, "measured")
 
 
+def lengths_ahead(look: Look, serving: int) -> list[int]:
+    """The lengths at which the base is better than at the serving one, be it by chance:
+    a trained model has to beat it there, too. Those measured on the whole pool alone."""
+    if serving not in look.values:
+        return []
+    return [one for one in sorted(look.values) if look.map(one) > look.map(serving)]
+
+
 def _ahead(look: Look, length: int, level: float) -> bool:
     differences = look.values[length] - look.values[look.own]
     if differences.mean() < margin(look.own, length):

@@ -16,9 +16,9 @@ import numpy as np
 from workbench.auto import decisions
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
-from workbench.auto.fit import Floats, Judged, Part, fit, judge
+from workbench.auto.fit import Floats, Judged, Part, Values, fit, judge
 from workbench.auto.folds import Material, Round, dealt, groups_of, judges, room, rounds
-from workbench.auto.look import Look, serving_length, training_length, warnings
+from workbench.auto.look import Look, lengths_ahead, serving_length, training_length, warnings
 from workbench.auto.take import taken
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
@@ -261,12 +261,16 @@ class _Deciding:
         )
         output = self.run.output / FOLDER / f"round-{at + 1}"
         run = replace(self.run, recipe=sized, reader=view, context=context, output=output)
-        return judge(run, self.training, _ratios(recipe))
+        return judge(run, self.training, _ratios(recipe), self._lengths())
+
+    def _lengths(self) -> list[int]:
+        """Where the base is measured beside the serving length."""
+        return lengths_ahead(self.look, int(self.serving.value))
 
     def _room(self, recipe: Any, one: Round, share: float) -> int:
         """How many documents a round may search."""
         longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
-        steps, measured = _part(recipe, one, share), 1 + len(_ratios(recipe))
+        steps, measured = _part(recipe, one, share), 1 + len(_ratios(recipe)) + len(self._lengths())
         return room(steps, recipe.batch_size, longer, measured)
 
 
@@ -304,9 +308,17 @@ def _ordered(found: list[Decision]) -> tuple[Decision, ...]:
     return tuple(sorted(found, key=lambda one: DECISIONS.index(one.name)))
 
 
-def _pooled(judged: list[Judged], who: float | None, metric: str) -> Floats:
-    """The values of the base (None), or of a candidate, over all rounds' queries."""
-    each = [one.base if who is None else one.candidates[who] for one in judged]
+#: The base at the length that is served, among what it is at others.
+SERVED = "served"
+
+
+def _bases(one: Judged) -> dict[str, Values]:
+    return {SERVED: one.base, **{str(length): found for length, found in one.lengths.items()}}
+
+
+def _pooled(judged: list[Judged], who: float | str, metric: str) -> Floats:
+    """The values of the base at a length, or of a candidate, over all rounds' queries."""
+    each = [_bases(one)[who] if isinstance(who, str) else one.candidates[who] for one in judged]
     found: Floats = np.concatenate([values[metric] for values in each])
     return found
 
@@ -319,13 +331,14 @@ def _chosen(recipe: Any, material: Material, judged: list[Judged]) -> tuple[Choi
     groups = groups_of(material, places, recipe.seed)
     clusters = material.clusters[np.concatenate(places)]
     chosen = choose(
-        {"base": _pooled(judged, None, metric)},
+        {name: _pooled(judged, name, metric) for name in _bases(judged[0])},
         {str(ratio): _pooled(judged, ratio, metric) for ratio in ratios},
         groups,
         clusters,
         seed=recipe.seed,
     )
-    before = {one: float(_pooled(judged, None, one).mean()) for one in judged[0].base}
+    base = chosen.baseline
+    before = {one: float(_pooled(judged, base, one).mean()) for one in judged[0].base}
     after = {one: _nested(judged, chosen, groups, one) for one in judged[0].base}
     tested = Tested(chosen.p_value, chosen.ci95, chosen.recommended, chosen.clusters, len(judged))
     queries, documents = len(groups), max(one.documents for one in judged)

@@ -10,6 +10,7 @@ from workbench.auto.look import (
     Look,
     Trial,
     at_ceiling,
+    lengths_ahead,
     models_for,
     serving_length,
     training_length,
@@ -94,6 +95,13 @@ def test_what_was_tried_on_a_part_is_told_by_its_difference() -> None:
     first, second = found.summary()["lengths"]
     assert (first["length"], first["map@100"], first["own"]) == (128, 0.805, 0.822)
     assert second == {"length": 256, "map@100": pytest.approx(0.722)}
+
+
+def test_a_length_that_is_ahead_by_chance_is_still_one_to_beat() -> None:
+    found = look({256: 0.5, 128: 0.504, 512: 0.4})
+    assert serving_length(found).value == 256
+    assert lengths_ahead(found, 256) == [128]
+    assert lengths_ahead(found, 128) == lengths_ahead(found, 300) == []
 
 
 def test_where_no_length_matters_the_rule_says_so() -> None:
