@@ -2,6 +2,7 @@
 and measured on them beside the base. Worker processes only.
 """
 
+import gc
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -203,13 +204,20 @@ def judge(
     start = training.start(recipe, run.base)
     place = Place(run.device, run.precision)
     dev_task = training.dev(recipe, context, run.reader, run.output, place).dev_task
-    loaded = run.load(run.base, start, keeping_for(recipe, run.precision))
+    keeping = keeping_for(recipe, run.precision)
+    # Under an adapter the base is kept in less: quantized, it is not what people have without it.
+    whole = recipe.method == "full"
+    loaded = run.load(run.base, start, keeping) if whole else run.load(run.base, start)
     said = "Measuring the original"
     base = _measured(run, dev_task, loaded, said)
     others = {
         length: _measured(run, dev_task, _cut_at(loaded, start, length), said).scores.values
         for length in lengths
     }
+    if not whole:
+        del loaded
+        gc.collect()
+        loaded = run.load(run.base, start, keeping)
     fitted = fit(run, training, start, loaded)
     model = fitted.loaded.model
     tuned = trained_weights(model)
