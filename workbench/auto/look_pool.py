@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from workbench.auto.readable import SPLITS
 from workbench.comparison.names import DEPTH
+from workbench.data.clusters import relevant_clusters
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.bm25 import retrieve_bm25
@@ -111,19 +110,6 @@ def sampled(asked: Asked, queries: int, documents: int, seed: int) -> Rows:
     return np.array(sorted(chosen), np.int64)
 
 
-def clusters(asked: Asked) -> Rows:
-    """(n,) numbers of the queries' clusters: those that share a relevant document, directly or by
-    way of others, are in one."""
-    relevant = asked.relevant()
-    left = np.repeat(np.arange(len(relevant)), [len(one) for one in relevant])
-    names, right = np.unique(np.concatenate(relevant), return_inverse=True)
-    size = len(relevant) + len(names)
-    ones = np.ones(len(left), np.int8)
-    graph = coo_array((ones, (left, right + len(relevant))), shape=(size, size))
-    found = connected_components(graph, directed=False)[1][: len(relevant)]
-    return np.asarray(found, np.int64)
-
-
 def room(queries: int, tokens: float) -> int:
     """How many documents of so many tokens may be encoded in a pass."""
     budget = min(MOST_TOKENS, max(LEAST_TOKENS, TOKENS_PER_QUERY * queries))
@@ -149,7 +135,7 @@ class Ground:
     @property
     def clusters(self) -> Rows:
         """(n,) of the pool's queries; what joins them may be a query that is not asked."""
-        found = clusters(self.asked)[self.places]
+        found = relevant_clusters(self.asked.rows, self.asked.judgments)[self.places]
         return np.asarray(np.unique(found, return_inverse=True)[1], np.int64)
 
 

@@ -193,7 +193,11 @@ class _Deciding:
         )
         fitted = fit(run, self.training, self.training.start(few, run.base))
         self.run.context.forget_metrics_after(-1)
-        return fitted.seconds / fitted.steps
+        seconds = fitted.seconds / fitted.steps
+        del fitted
+        # The trainer and its model stand in circles of references.
+        gc.collect()
+        return seconds
 
     def _judged(
         self, recipe: Any, material: Material, planned: list[Round], share: float

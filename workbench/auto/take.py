@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -209,9 +210,12 @@ def _key(
 
 
 def _tidy(folder: Path) -> None:
-    """The oldest go where there are many."""
-    oldest = sorted(folder.iterdir(), key=lambda one: -one.stat().st_mtime)[KEPT:]
-    for one in oldest:
+    """The oldest go where there are many. Another job may do the same at the same time."""
+    times = dict[Path, float]()
+    for one in folder.iterdir():
+        with suppress(FileNotFoundError):
+            times[one] = one.stat().st_mtime
+    for one in sorted(times, key=lambda one: -times[one])[KEPT:]:
         shutil.rmtree(one, ignore_errors=True)
 
 
