@@ -2,10 +2,11 @@
 and measured on them beside the base. Worker processes only.
 """
 
+import gc
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +136,14 @@ class Part(JobContext):
 Floats = NDArray[np.float64]
 #: Metric -> a value for each query (n,).
 Values = Mapping[str, Floats]
+#: Before a length, in the name of what is kept of it.
+AT = "at "
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What one fold's queries say. ``candidates``: the share of the trained weights, the rest being
-    the base's -> values."""
+    the base's -> values. ``lengths``: other lengths of passages -> the base's values there."""
 
     #: (n,) rows of the judging queries.
     queries: Ints
@@ -150,11 +153,13 @@ class Judged:
     documents: int
     steps: int
     seconds_per_step: float
+    lengths: Mapping[int, Values] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """In one file, so that a job that is resumed has it."""
         arrays: dict[str, Any] = {"queries": self.queries}
         each = [("base", self.base), *((str(at), one) for at, one in self.candidates.items())]
+        each += [(f"{AT}{length}", one) for length, one in self.lengths.items()]
         for name, values in each:
             arrays |= {f"{name}|{metric}": one for metric, one in values.items()}
         about = {
@@ -180,19 +185,39 @@ class Judged:
                     who, metric = name.split("|")
                     found.setdefault(who, {})[metric] = kept[name]
             base = found.pop("base")
+            lengths = {
+                int(who.removeprefix(AT)): found.pop(who)
+                for who in list(found)
+                if who.startswith(AT)
+            }
             candidates = {float(who): values for who, values in found.items()}
-            return cls(kept["queries"], base, candidates, **about)
+            return cls(kept["queries"], base, candidates, **about, lengths=lengths)
 
 
-def judge(run: Run, training: Training, ratios: Sequence[float]) -> Judged:
-    """Train on the run's train split, and measure on its dev split the base, and the trained
-    weights at each ratio. The recipe says how much of dev. Raises :class:`JobCancelled`."""
+def judge(
+    run: Run, training: Training, ratios: Sequence[float], lengths: Sequence[int] = ()
+) -> Judged:
+    """Train on the run's train split, and measure on its dev split the base, also with passages
+    cut at other ``lengths``, and the trained weights at each ratio. The recipe says how much of
+    dev. Raises :class:`JobCancelled`."""
     recipe, context = run.recipe, run.context
     start = training.start(recipe, run.base)
     place = Place(run.device, run.precision)
     dev_task = training.dev(recipe, context, run.reader, run.output, place).dev_task
-    loaded = run.load(run.base, start, keeping_for(recipe, run.precision))
-    base = _measured(run, dev_task, loaded, "Measuring the original")
+    keeping = keeping_for(recipe, run.precision)
+    # Under an adapter the base is kept in less: quantized, it is not what people have without it.
+    whole = recipe.method == "full"
+    loaded = run.load(run.base, start, keeping) if whole else run.load(run.base, start)
+    said = "Measuring the original"
+    base = _measured(run, dev_task, loaded, said)
+    others = {
+        length: _measured(run, dev_task, _cut_at(loaded, start, length), said).scores.values
+        for length in lengths
+    }
+    if not whole:
+        del loaded
+        gc.collect()
+        loaded = run.load(run.base, start, keeping)
     fitted = fit(run, training, start, loaded)
     model = fitted.loaded.model
     tuned = trained_weights(model)
@@ -211,7 +236,13 @@ def judge(run: Run, training: Training, ratios: Sequence[float]) -> Judged:
         dev_task.documents,
         fitted.steps,
         fitted.seconds / max(1, fitted.steps),
+        others,
     )
+
+
+def _cut_at(loaded: Any, start: Contract, length: int) -> Any:
+    """The model in memory with passages cut at a length."""
+    return loaded.with_contract(start.model_copy(update={"passage_max_len": length}))
 
 
 def _measured(run: Run, dev_task: DevTask, model: Any, message: str) -> Measured:

@@ -7,6 +7,7 @@ Test is never read. Dev that the import carved from train goes back to it; dev t
 brought judges, and never trains.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from workbench.auto import decisions
 from workbench.data.clusters import relevant_clusters
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
+from workbench.recipes.mine import MINED
 
 Ints = NDArray[np.int64]
 
@@ -30,6 +32,8 @@ HARD = "hard"
 #: Clusters are kept whole where there are so many for each fold, and none has more than this share
 #: of the queries: folds are about as large as each other then.
 CLUSTERS_PER_FOLD, LARGEST_CLUSTER = 2, 0.5
+#: No cluster with more than this share of the judges that are wanted is held out, where others do.
+LARGEST_HELD = 0.1
 
 
 class Dealt(DatasetReader):
@@ -85,12 +89,19 @@ class Dealt(DatasetReader):
             yield self._queries_of(name)
 
     def judgments(self, split: str | None = None) -> pa.Table:
-        return self._edges_of(self.source.judgments, split)
+        """Of dev queries the relevant documents alone: others that were judged need no room."""
+        found = self._edges_of(self.source.judgments, split)
+        judging = np.isin(found["query"].to_numpy(), self.rows["dev"])
+        return found.filter(pa.array(~judging | (found["grade"].to_numpy() >= 1), pa.bool_()))
 
     def candidates(self, split: str | None = None) -> pa.Table:
         found = self._edges_of(self.source.candidates, split)
         if "dev" not in self._chosen(split) or not self.hard:
             return found
+        # What was mined for them may be what the base ranks first.
+        mined = pc.fill_null(pc.starts_with(found["origin"], MINED), False).to_numpy()
+        judges = np.isin(found["query"].to_numpy(), self.rows["dev"])
+        found = found.filter(pa.array(~(mined & judges), pa.bool_()))
         more = [found, _hard(self.hard, self.rows["dev"], found.schema)]
         return pa.concat_tables(more).sort_by("query")
 
@@ -152,9 +163,24 @@ def deal(clusters: Ints, folds: int, seed: int) -> Ints:
 
 def hold_out(clusters: Ints, wanted: int, seed: int) -> NDArray[np.bool_]:
     """Which of the queries (n,) judge where there is one split: whole clusters by chance, until
-    there are ``wanted`` queries or hardly more; by query as :func:`deal`."""
-    parts = max(2, len(clusters) // max(1, wanted))
-    judging: NDArray[np.bool_] = deal(clusters, parts, seed) == 0
+    there are ``wanted`` queries or hardly more.
+
+    A cluster of more than a tenth of these trains: it would be much of the judges, and is one
+    observation. Where the others are fewer than half of what is wanted, the judges are the part of
+    :func:`deal` with the most clusters.
+    """
+    _, place, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    small = np.flatnonzero(sizes <= LARGEST_HELD * wanted)
+    judging: NDArray[np.bool_]
+    if sizes[small].sum() < wanted / 2:
+        fold = deal(clusters, max(2, len(clusters) // max(1, wanted)), seed)
+        parts = [fold == one for one in range(int(fold.max()) + 1)]
+        enough = [one for one in parts if one.sum() >= wanted / 2]
+        judging = max(enough, key=lambda one: len(np.unique(place[one])))
+        return judging
+    order = np.random.default_rng(seed).permutation(small)
+    before = np.cumsum(sizes[order]) - sizes[order]
+    judging = np.isin(place, order[before < wanted])
     return judging
 
 
@@ -167,8 +193,9 @@ def hold_out(clusters: Ints, wanted: int, seed: int) -> NDArray[np.bool_]:
 RELEVANT = 2 / 3
 #: Documents that a round searches at least and at most, where there are as many.
 FEWEST_DOCUMENTS, MOST_DOCUMENTS = 200, 1_000
-#: Of each judging query, the hardest that are searched.
-HARDEST = 10
+#: Where queries have many relevant documents a round searches more, so that it has so many judges,
+#: or as many as so many documents have room for.
+FEWEST_JUDGES, ROOM = 20, 5_000
 #: Where so many of all documents are judged for train or dev, folds are dealt query by query.
 KNOWN = 0.9
 #: Measuring a round, in documents encoded, as a share of what its training encodes; a text that is
@@ -188,8 +215,8 @@ class Material:
     clusters: Ints
     #: (n,) queries that are dealt together have one number: those of a cluster, or each its own.
     together: Ints
-    #: Query -> the documents judged for it, the relevant ones among them.
-    judged: Mapping[int, Sequence[int]]
+    #: Query -> the documents that are relevant to it.
+    relevant: Mapping[int, Sequence[int]]
     #: Training queries that bring documents which do not answer them.
     with_negatives: int
 
@@ -221,7 +248,10 @@ class Material:
             np.repeat([True, carved], [len(train), len(dev)]),
             clusters,
             np.arange(len(queries)) if known else clusters,
-            {query: list(found) for query, found in grades.items()},
+            {
+                query: [one for one, grade in found.items() if grade >= 1]
+                for query, found in grades.items()
+            },
             len(given),
         )
 
@@ -265,30 +295,39 @@ def groups_of(material: Material, found: Sequence[Ints], seed: int) -> Ints:
     return deal(material.together[found[0]], 2, seed)
 
 
+def judges(material: Material, one: Round, most: int, seed: int) -> Ints:
+    """The places of the round's queries that judge, ascending: those whose relevant documents have
+    room among ``most``; where that would leave hardly any, a few more, in more room."""
+    chosen, relevant = list[int](), set[int]()
+    for place in np.random.default_rng(seed).permutation(one.judge).tolist():
+        more = relevant.union(material.relevant[int(material.queries[place])])
+        space = most if len(chosen) >= FEWEST_JUDGES else max(most, ROOM)
+        if len(more) <= RELEVANT * space:
+            chosen.append(place)
+            relevant = more
+    return np.sort(np.array(chosen, np.int64))
+
+
 def dealt(
     material: Material, one: Round, hard: Mapping[int, Ints | Sequence[int]], most: int, seed: int
 ) -> tuple[Dealt, int]:
-    """The data set as a round sees it, and how many documents its judging queries search: what is
-    judged, then what is hardest to tell from it. ``most``: of these.
-
-    Where what is judged for all of them is more, fewer queries judge.
+    """The data set as a round sees it, and how many documents its judging queries search: the
+    relevant ones, then what is hardest to tell from it, then others by chance. ``most``: of these.
+    ``hard``: query -> documents, by a ranking that is neither the base's nor a trained model's. The
+    base's first documents are those that it puts too high; a model that is no better, only
+    different, ranks them lower by chance, and its own first documents are not there.
     """
-    chosen, searched = list[int](), set[int]()
-    for place in np.random.default_rng(seed).permutation(one.judge).tolist():
-        more = searched.union(material.judged[int(material.queries[place])])
-        if chosen and len(more) > RELEVANT * most:
-            continue
-        chosen.append(place)
-        searched = more
-    asked = np.sort(material.queries[chosen])
+    asked = material.queries[judges(material, one, most, seed)]
+    searched = {document for query in asked.tolist() for document in material.relevant[query]}
+    most = max(most, math.ceil(len(searched) / RELEVANT))
     found: dict[int, list[int]] = {query: [] for query in asked.tolist()}
-    for rank in range(HARDEST):
+    for rank in range(max((len(one) for one in hard.values()), default=0)):
         for query, mine in found.items():
             if rank < len(hard.get(query, ())) and len(searched) < most:
                 mine.append(int(hard[query][rank]))
                 searched.add(mine[-1])
     view = Dealt(material.reader, material.queries[one.train], asked, found)
-    return view, len(searched)
+    return view, max(len(searched), min(most, int(material.reader.counts["documents"])))
 
 
 def room(steps: int, batch: int, longer: float, measured: int) -> int:

@@ -62,7 +62,7 @@ class _Measuring:
         self.looked_up: Run = replace(run, base=replace(run.base, contract=self.start))
         self.length = int(training_length(self.look, serving).value)
         self.pool: Pool = dev_pool(
-            self.parts.measured({query: one.tolist() for query, one in self.look.hard.items()}),
+            self.parts.measured({query: one.tolist() for query, one in self.look.words.items()}),
             max_queries=MOST_MEASURED,
             max_documents=MOST_DOCUMENTS,
             seed=recipe.seed,

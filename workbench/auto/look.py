@@ -27,7 +27,7 @@ Rows = NDArray[np.int64]
 
 JSON_FILE, ARRAYS_FILE = "look.json", "look.npz"
 #: Raised when what is kept changes its meaning.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,9 @@ class Look:
     bm25: Floats
     #: Row of a judged query, asked or not -> documents that are hard for it, the hardest first.
     hard: Mapping[int, Rows]
+    #: The same by BM25 alone, fewer: what a model is judged among. The base's own first documents
+    #: are where the base errs; among them any other model looks better than it is.
+    words: Mapping[int, Rows]
     #: Rows of the documents searched, ascending; and how many the data set has.
     rows: Rows
     corpus: int
@@ -114,16 +117,14 @@ class Look:
 
     def write(self, folder: Path) -> None:
         """Two files in the folder, the JSON last: where it is, both are whole."""
-        hard = list(self.hard.values())
         arrays: dict[str, Any] = {
             "queries": self.queries,
             "clusters": self.clusters,
             "bm25": self.bm25,
             "rows": self.rows,
             "positives": self.positives,
-            "hard_queries": np.array(list(self.hard), np.int64),
-            "hard_counts": np.array([len(one) for one in hard], np.int64),
-            "hard_documents": np.concatenate([np.zeros(0, np.int64), *hard]),
+            **_listed("hard", self.hard),
+            **_listed("words", self.words),
             **{f"length_{length}": values for length, values in self.values.items()},
         }
         about = {
@@ -163,9 +164,24 @@ def _beside(path: Path) -> Iterator[Path]:
     beside.replace(path)
 
 
+def _listed(name: str, found: Mapping[int, Rows]) -> dict[str, Rows]:
+    """Each query's documents in three arrays."""
+    lists = list(found.values())
+    return {
+        f"{name}_queries": np.array(list(found), np.int64),
+        f"{name}_counts": np.array([len(one) for one in lists], np.int64),
+        f"{name}_documents": np.concatenate([np.zeros(0, np.int64), *lists]),
+    }
+
+
+def _by_query(arrays: Mapping[str, Rows], name: str) -> dict[int, Rows]:
+    """What :func:`_listed` makes arrays of."""
+    ends = np.cumsum(arrays[f"{name}_counts"])[:-1]
+    lists = np.split(arrays[f"{name}_documents"], ends)
+    return dict(zip(arrays[f"{name}_queries"].tolist(), lists, strict=True))
+
+
 def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Look:
-    ends = np.cumsum(arrays["hard_counts"])[:-1]
-    hard = np.split(arrays["hard_documents"], ends)
     tokens = {
         name: Tokens(**about[name]) if about[name] else None
         for name in ("query_tokens", "document_tokens")
@@ -176,7 +192,8 @@ def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Look:
         clusters=arrays["clusters"],
         values={length: arrays[f"length_{length}"] for length in about["lengths"]},
         bm25=arrays["bm25"],
-        hard=dict(zip(arrays["hard_queries"].tolist(), hard, strict=True)),
+        hard=_by_query(arrays, "hard"),
+        words=_by_query(arrays, "words"),
         rows=arrays["rows"],
         corpus=about["corpus"],
         positives=arrays["positives"],
@@ -235,6 +252,14 @@ def _kept(look: Look, others: list[int]) -> Decision:
     if tried[best] > base:
         said += f"; what {best} is ahead may be chance"
     return Decision("serving_length", own, said, "measured")
+
+
+def lengths_ahead(look: Look, serving: int) -> list[int]:
+    """The lengths at which the base is better than at the serving one, be it by chance:
+    a trained model has to beat it there, too. Those measured on the whole pool alone."""
+    if serving not in look.values:
+        return []
+    return [one for one in sorted(look.values) if look.map(one) > look.map(serving)]
 
 
 def _ahead(look: Look, length: int, level: float) -> bool:

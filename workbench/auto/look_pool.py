@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from workbench.auto.readable import SPLITS
 from workbench.comparison.names import DEPTH
+from workbench.data.clusters import relevant_clusters
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.bm25 import retrieve_bm25
@@ -49,6 +48,8 @@ RELEVANT = 2 / 3
 INDEXED = 200_000
 #: From each ranking, as hard negatives of a query.
 HARD = 50
+#: From BM25's, as documents that a query's model is judged among.
+WORDS = 10
 
 
 @dataclass(frozen=True)
@@ -109,19 +110,6 @@ def sampled(asked: Asked, queries: int, documents: int, seed: int) -> Rows:
     return np.array(sorted(chosen), np.int64)
 
 
-def clusters(asked: Asked) -> Rows:
-    """(n,) numbers of the queries' clusters: those that share a relevant document, directly or by
-    way of others, are in one."""
-    relevant = asked.relevant()
-    left = np.repeat(np.arange(len(relevant)), [len(one) for one in relevant])
-    names, right = np.unique(np.concatenate(relevant), return_inverse=True)
-    size = len(relevant) + len(names)
-    ones = np.ones(len(left), np.int8)
-    graph = coo_array((ones, (left, right + len(relevant))), shape=(size, size))
-    found = connected_components(graph, directed=False)[1][: len(relevant)]
-    return np.asarray(found, np.int64)
-
-
 def room(queries: int, tokens: float) -> int:
     """How many documents of so many tokens may be encoded in a pass."""
     budget = min(MOST_TOKENS, max(LEAST_TOKENS, TOKENS_PER_QUERY * queries))
@@ -147,7 +135,7 @@ class Ground:
     @property
     def clusters(self) -> Rows:
         """(n,) of the pool's queries; what joins them may be a query that is not asked."""
-        found = clusters(self.asked)[self.places]
+        found = relevant_clusters(self.asked.rows, self.asked.judgments)[self.places]
         return np.asarray(np.unique(found, return_inverse=True)[1], np.int64)
 
 
@@ -199,18 +187,29 @@ def hard_negatives(ground: Ground, ranked: Run) -> dict[int, Rows]:
     """Query row -> documents that are near it and not relevant to it, the hardest first: those of
     ``ranked`` (the pool's queries) and BM25's in turn. Neither the query itself, nor what has the
     words of a relevant document, is among them; of queries that the base was not asked, BM25's."""
-    pool = ground.everywhere
-    both = np.full((len(pool.queries), 2 * HARD), -1, np.int64)
     own, words = ranked.documents[:, :HARD], ground.bm25.documents[:, :HARD]
+    both = np.full((len(ground.bm25.documents), 2 * HARD), -1, np.int64)
     both[ground.places, 0 : 2 * own.shape[1] : 2] = own
     both[:, 1 : 2 * words.shape[1] : 2] = words
+    return _not_right(ground, both, 2 * HARD)
+
+
+def bm25_negatives(ground: Ground) -> dict[int, Rows]:
+    """The same of BM25's ranking alone, at most :data:`WORDS` of each query."""
+    return _not_right(ground, ground.bm25.documents[:, :HARD], WORDS)
+
+
+def _not_right(ground: Ground, ranked: Rows, most: int) -> dict[int, Rows]:
+    """Query row -> at most so many of its documents in ``ranked`` (judged queries, depth; -1 for
+    none) that are not relevant, nor say what a relevant one says, nor are the query itself."""
+    pool = ground.everywhere
     positives = positives_of(pool)
     known = query_itself(ground.asked.reader, ground.asked.table)
     itself = [np.array(known.get(query, []), np.int64) for query in pool.queries.tolist()]
     shut = excluded_documents(pool, positives)
-    keys = TextKeys(ground.asked.reader, np.concatenate([both[both >= 0], *shut, *itself]))
-    run = Run(both, np.zeros(both.shape, np.float32))
-    left, _ = screen(run, shut, itself, keys, 2 * HARD)
+    keys = TextKeys(ground.asked.reader, np.concatenate([ranked[ranked >= 0], *shut, *itself]))
+    run = Run(ranked, np.zeros(ranked.shape, np.float32))
+    left, _ = screen(run, shut, itself, keys, most)
     lines = zip(pool.queries.tolist(), left.documents, strict=True)
     return {query: line[line >= 0] for query, line in lines}
 

@@ -16,10 +16,10 @@ import numpy as np
 from workbench.auto import decisions
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
-from workbench.auto.fit import Floats, Judged, Part, fit, judge
-from workbench.auto.folds import Material, Round, dealt, groups_of, room, rounds
+from workbench.auto.fit import Floats, Judged, Part, Values, fit, judge
+from workbench.auto.folds import Material, Round, dealt, groups_of, judges, room, rounds
 from workbench.auto.forecast import expectation
-from workbench.auto.look import Look, serving_length, training_length, warnings
+from workbench.auto.look import Look, lengths_ahead, serving_length, training_length, warnings
 from workbench.auto.take import taken
 from workbench.comparison import trained
 from workbench.errors import BadInput
@@ -217,7 +217,11 @@ class _Deciding:
         )
         fitted = fit(run, self.training, self.training.start(few, run.base))
         self.run.context.forget_metrics_after(-1)
-        return fitted.seconds / fitted.steps
+        seconds = fitted.seconds / fitted.steps
+        del fitted
+        # The trainer and its model stand in circles of references.
+        gc.collect()
+        return seconds
 
     def _judged(
         self, recipe: Any, material: Material, planned: list[Round], share: float
@@ -228,6 +232,15 @@ class _Deciding:
             return found, self._unmeasured(
                 f"With {len(material.queries):,} judged queries outside of test nothing can be "
                 "measured, so it is not known whether the trained model is better."
+            )
+        asked = sum(
+            len(judges(material, one, self._room(recipe, one, share), recipe.seed))
+            for one in planned
+        )
+        if asked < decisions.JUDGED:
+            return found, self._unmeasured(
+                f"Only {asked} judged queries have so few relevant documents that they can be "
+                "measured on, so it is not known whether the trained model is better."
             )
         for at in range(len(planned)):
             path = self.run.output / FOLDER / f"round-{at + 1}.npz"
@@ -264,11 +277,9 @@ class _Deciding:
         before: list[Judged],
     ) -> Judged:
         one = planned[at]
-        steps = max(1, round(_steps(recipe, one) * share))
-        ratios = decisions.BLENDS if "blend" in recipe.decides else (1.0,)
-        longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
-        most = room(steps, recipe.batch_size, longer, 1 + len(ratios))
-        view, documents = dealt(material, one, self.look.hard, most, recipe.seed)
+        steps = _part(recipe, one, share)
+        most = self._room(recipe, one, share)
+        view, documents = dealt(material, one, self.look.words, most, recipe.seed)
         name = f"Fold {at + 1} of {len(planned)}" if len(planned) > 1 else "Measuring on a part"
         after = sum(done.steps for done in before)
         context = Part(self.run.context, name, after)
@@ -278,7 +289,26 @@ class _Deciding:
         )
         output = self.run.output / FOLDER / f"round-{at + 1}"
         run = replace(self.run, recipe=sized, reader=view, context=context, output=output)
-        return judge(run, self.training, ratios)
+        return judge(run, self.training, _ratios(recipe), self._lengths())
+
+    def _lengths(self) -> list[int]:
+        """Where the base is measured beside the serving length."""
+        return lengths_ahead(self.look, int(self.serving.value))
+
+    def _room(self, recipe: Any, one: Round, share: float) -> int:
+        """How many documents a round may search."""
+        longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
+        steps, measured = _part(recipe, one, share), 1 + len(_ratios(recipe)) + len(self._lengths())
+        return room(steps, recipe.batch_size, longer, measured)
+
+
+def _ratios(recipe: Any) -> tuple[float, ...]:
+    return decisions.BLENDS if "blend" in recipe.decides else (1.0,)
+
+
+def _part(recipe: Any, one: Round, share: float) -> int:
+    """The round's steps, as far as there is time for them."""
+    return max(1, round(_steps(recipe, one) * share))
 
 
 def _steps(recipe: Any, one: Round) -> int:
@@ -306,9 +336,17 @@ def _ordered(found: list[Decision]) -> tuple[Decision, ...]:
     return tuple(sorted(found, key=lambda one: DECISIONS.index(one.name)))
 
 
-def _pooled(judged: list[Judged], who: float | None, metric: str) -> Floats:
-    """The values of the base (None), or of a candidate, over all rounds' queries."""
-    each = [one.base if who is None else one.candidates[who] for one in judged]
+#: The base at the length that is served, among what it is at others.
+SERVED = "served"
+
+
+def _bases(one: Judged) -> dict[str, Values]:
+    return {SERVED: one.base, **{str(length): found for length, found in one.lengths.items()}}
+
+
+def _pooled(judged: list[Judged], who: float | str, metric: str) -> Floats:
+    """The values of the base at a length, or of a candidate, over all rounds' queries."""
+    each = [_bases(one)[who] if isinstance(who, str) else one.candidates[who] for one in judged]
     found: Floats = np.concatenate([values[metric] for values in each])
     return found
 
@@ -321,13 +359,14 @@ def _chosen(recipe: Any, material: Material, judged: list[Judged]) -> tuple[Choi
     groups = groups_of(material, places, recipe.seed)
     clusters = material.clusters[np.concatenate(places)]
     chosen = choose(
-        {"base": _pooled(judged, None, metric)},
+        {name: _pooled(judged, name, metric) for name in _bases(judged[0])},
         {str(ratio): _pooled(judged, ratio, metric) for ratio in ratios},
         groups,
         clusters,
         seed=recipe.seed,
     )
-    before = {one: float(_pooled(judged, None, one).mean()) for one in judged[0].base}
+    base = chosen.baseline
+    before = {one: float(_pooled(judged, base, one).mean()) for one in judged[0].base}
     after = {one: _nested(judged, chosen, groups, one) for one in judged[0].base}
     tested = Tested(chosen.p_value, chosen.ci95, chosen.recommended, chosen.clusters, len(judged))
     queries, documents = len(groups), max(one.documents for one in judged)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from workbench.auto.look import FORMAT, Look, Trial, margin
 from workbench.auto.look_pool import (
     RELEVANT,
     Ground,
+    bm25_negatives,
     ground,
     hard_negatives,
     hardest,
@@ -221,9 +223,12 @@ def _key(
 
 
 def _tidy(folder: Path) -> None:
-    """The oldest go where there are many."""
-    oldest = sorted(folder.iterdir(), key=lambda one: -one.stat().st_mtime)[KEPT:]
-    for one in oldest:
+    """The oldest go where there are many. Another job may do the same at the same time."""
+    times = dict[Path, float]()
+    for one in folder.iterdir():
+        with suppress(FileNotFoundError):
+            times[one] = one.stat().st_mtime
+    for one in sorted(times, key=lambda one: -times[one])[KEPT:]:
         shutil.rmtree(one, ignore_errors=True)
 
 
@@ -266,6 +271,7 @@ def take(
         values=values,
         bm25=_bm25(where, stop),
         hard=hard_negatives(where, ranked.run),
+        words=bm25_negatives(where),
         rows=where.documents,
         corpus=int(reader.counts["documents"]),
         positives=np.array([len(one) for one in relevant], np.int64),

@@ -75,6 +75,59 @@ def test_a_fold_learns_and_leaves_nothing_but_logs(tiny: Path, tmp_path: Path) -
     assert list(context.folder.rglob("*.safetensors")) == []
 
 
+@pytest.mark.parametrize("method", ["full", "qlora"])
+def test_the_base_is_measured_as_it_is_used_later(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not quantized, as it is under an adapter; and at each length that is asked for."""
+    from types import SimpleNamespace as Some
+
+    from workbench.auto import fit
+    from workbench.models.contract import Contract
+
+    loaded: list[Any] = []
+    measured: list[tuple[Any, int]] = []
+
+    def load(_base: Any, contract: Contract, keeping: Any = None) -> Any:
+        loaded.append(keeping)
+        return _model(keeping, contract)
+
+    def _model(keeping: Any, contract: Contract) -> Any:
+        made = Some(keeping=keeping, contract=contract, model="weights")
+        made.with_contract = lambda other: _model(keeping, other)
+        return made
+
+    def measure(model: Any, **_: Any) -> Any:
+        measured.append((model.keeping, model.contract.passage_max_len))
+        values = {"map@100": np.zeros(2)}
+        return Some(scores=Some(queries=np.arange(2), values=values, means=dict))
+
+    contract = Contract(passage_max_len=128)
+    dev_task = Some(measure=measure, documents=9)
+    training = Some(
+        start=lambda _recipe, _base: contract,
+        dev=lambda *_: Some(dev_task=dev_task),
+    )
+    run: Any = Some(
+        recipe=Some(method=method), context=Some(metrics=lambda *_: None, check_cancelled=None),
+        base="base", reader=None, output=None, device="cpu", precision="fp32", load=load,
+    )  # fmt: skip
+    monkeypatch.setattr(fit, "keeping_for", lambda *_: "less" if method == "qlora" else "fp32")
+    monkeypatch.setattr(fit, "trained_weights", lambda _model: {})
+    monkeypatch.setattr(fit, "put_between", lambda *_: None)
+    monkeypatch.setattr(
+        fit, "fit", lambda _run, _training, _start, model: Some(
+            loaded=model, before={}, steps=3, seconds=1.0)
+    )  # fmt: skip
+    found = fit.judge(run, training, (1.0,), (256,))  # type: ignore[arg-type]
+    assert list(found.lengths) == [256]
+    if method == "full":
+        assert loaded == ["fp32"] and [length for _, length in measured] == [128, 256, 128]
+    else:
+        assert loaded == [None, "less"]
+        assert measured == [(None, 128), (None, 256), ("less", 128)]
+
+
 def test_it_stops_between_two_steps(tiny: Path, tmp_path: Path) -> None:
     context = start(tmp_path, cancel_at=2)
     with pytest.raises(JobCancelled):

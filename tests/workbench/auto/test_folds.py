@@ -94,3 +94,17 @@ def test_one_split_holds_out_about_as_many_as_are_wanted() -> None:
     judging = hold_out(clusters, 400, seed=0)
     assert 380 <= judging.sum() <= 420
     assert set(clusters[judging]).isdisjoint(clusters[~judging])
+
+
+def test_the_judges_of_one_split_are_many_clusters_where_one_is_large() -> None:
+    """360 of 3,000 queries about one document: they would be all judges, and one observation."""
+    clusters = np.concatenate([np.zeros(360, int), np.arange(1, 2641)])
+    judging = hold_out(clusters, 300, seed=0)
+    assert judging.sum() == 300 and not judging[:360].any()
+    assert not np.array_equal(judging, hold_out(clusters, 300, seed=1))
+
+
+@pytest.mark.parametrize("sizes", [[1000] * 3, [100] * 30, [500] * 5 + [5] * 50])
+def test_where_most_clusters_are_large_there_are_judges_all_the_same(sizes: list[int]) -> None:
+    judging = hold_out(np.repeat(np.arange(len(sizes)), sizes), 300, seed=0)
+    assert 200 <= judging.sum() <= 600

@@ -10,6 +10,7 @@ from workbench.auto.look import (
     Look,
     Trial,
     at_ceiling,
+    lengths_ahead,
     models_for,
     serving_length,
     training_length,
@@ -33,6 +34,7 @@ def look(values: dict[int, Any], **changed: Any) -> Look:
         "values": {length: np.full(QUERIES, 1.0) * one for length, one in values.items()},
         "bm25": np.full(QUERIES, 0.3),
         "hard": {},
+        "words": {},
         "rows": np.arange(10),
         "corpus": 10,
         "positives": np.ones(QUERIES, np.int64),
@@ -93,6 +95,13 @@ def test_what_was_tried_on_a_part_is_told_by_its_difference() -> None:
     first, second = found.summary()["lengths"]
     assert (first["length"], first["map@100"], first["own"]) == (128, 0.805, 0.822)
     assert second == {"length": 256, "map@100": pytest.approx(0.722)}
+
+
+def test_a_length_that_is_ahead_by_chance_is_still_one_to_beat() -> None:
+    found = look({256: 0.5, 128: 0.504, 512: 0.4})
+    assert serving_length(found).value == 256
+    assert lengths_ahead(found, 256) == [128]
+    assert lengths_ahead(found, 128) == lengths_ahead(found, 300) == []
 
 
 def test_where_no_length_matters_the_rule_says_so() -> None:
@@ -178,12 +187,14 @@ def test_judged_queries_that_were_not_asked_are_counted() -> None:
 def test_a_look_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     trials = {512: Trial(0.5, 0.6, 20, 30)}
     hard = {3: np.array([5, 1]), 4: np.zeros(0, np.int64), 9: np.array([2])}
-    whole = look({256: 0.5 + noise(0.1), 128: 0.4}, trials=trials, hard=hard, language="en")
+    lists = {"hard": hard, "words": {3: np.array([1])}}
+    whole = look({256: 0.5 + noise(0.1), 128: 0.4}, trials=trials, language="en", **lists)
     whole.write(tmp_path / "look")
     found = Look.read(tmp_path / "look")
     assert found is not None
     assert found.summary() == whole.summary()
     assert {row: one.tolist() for row, one in found.hard.items()} == {3: [5, 1], 4: [], 9: [2]}
+    assert {row: one.tolist() for row, one in found.words.items()} == {3: [1]}
     assert np.array_equal(found.values[256], whole.values[256])
     assert (found.document_tokens, found.trials) == (whole.document_tokens, trials)
     assert found.language == "en"

@@ -1,11 +1,18 @@
 """Which queries train, and which judge."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.workbench.training.fakes import FakeReader
+from workbench.auto import folds
 from workbench.auto.decisions import FEWEST_HELD
-from workbench.auto.folds import Material, dealt, groups_of, room, rounds
+from workbench.auto.folds import Material, Round, dealt, groups_of, judges, room, rounds
+from workbench.auto.look_pool import Ground, bm25_negatives, everywhere, hard_negatives, judged
+from workbench.evaluation.exact_search import Run
+from workbench.evaluation.pool import dev_pool
 
 
 def reader(train: int, dev: int, *, carved: bool, test: int | None = None) -> FakeReader:
@@ -82,7 +89,7 @@ def test_a_dev_that_the_files_brought_is_the_part_where_it_is_large_enough() -> 
 def test_a_round_searches_what_is_judged_and_then_the_hardest() -> None:
     data = material()
     one = rounds(data, 3, seed=0)[0]
-    own = {document for place in one.judge.tolist() for document in data.judged[place]}
+    own = {document for place in one.judge.tolist() for document in data.relevant[place]}
     others = [row for row in range(39) if row not in own]
     hard = dict.fromkeys(data.queries[one.judge].tolist(), others)
     most = len(own) * 3 // 2
@@ -93,14 +100,103 @@ def test_a_round_searches_what_is_judged_and_then_the_hardest() -> None:
     assert found == set(others[: most - len(own)])
 
 
-def test_where_the_judged_documents_are_too_many_fewer_queries_judge() -> None:
+def test_where_the_relevant_documents_are_too_many_fewer_queries_judge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = material()
     one = rounds(data, 3, seed=0)[0]
+    monkeypatch.setattr(folds, "FEWEST_JUDGES", 1)
     view, documents = dealt(data, one, {}, most=6, seed=0)
-    assert documents <= 4 and 4 <= view.counts["splits"]["dev"] <= 8
+    assert documents == 6 and 4 <= view.counts["splits"]["dev"] <= 8
+
+
+def many_judged(each: int, queries: int, grade: int) -> Material:
+    """Each query has one relevant document, and as many others of its own with this grade."""
+    asked = [(f"ask {n}", [f"answer {n}.{m}" for m in range(each)], []) for n in range(queries)]
+    data = FakeReader({"train": asked})
+    for at, one in enumerate(data._judgments):
+        one["grade"] = 1 if at % each == 0 else grade
+    return Material.of(data)  # type: ignore[arg-type]
+
+
+def test_documents_judged_wrong_take_no_judges_room() -> None:
+    data = many_judged(30, 40, grade=0)
+    view, documents = dealt(data, Round(np.arange(0), np.arange(40)), {}, most=200, seed=0)
+    assert view.counts["splits"]["dev"] == 40 and documents == 200
+    pool = dev_pool(view, max_queries=None, max_documents=documents, seed=0)
+    assert (len(pool.queries), pool.documents) == (40, 200)
+
+
+def test_where_queries_have_many_relevant_documents_more_are_searched() -> None:
+    data = many_judged(100, 30, grade=1)
+    one = Round(np.arange(0), np.arange(30))
+    view, documents = dealt(data, one, {}, most=200, seed=0)
+    assert view.counts["splits"]["dev"] == 20 and documents == 3000
+    assert (
+        len(
+            judges(
+                many_judged(2000, 3, grade=1), one=Round(one.train, np.arange(3)), most=200, seed=0
+            )
+        )
+        == 1
+    )
 
 
 def test_measuring_is_kept_below_training() -> None:
     assert room(30, 16, 1.0, 2) == 30 * 16 * 3 / 2 / 2
     assert room(30, 16, 1.5, 2) < room(30, 16, 1.0, 2)
     assert room(1, 2, 1.0, 4) == 200 and room(10_000, 64, 1.0, 2) == 1000
+
+
+# -- two equally good models ---------------------------------------------------------------------
+
+QUERIES, DOCUMENTS, POOL, RUNS = 160, 1_500, 300, 25
+
+
+def falsely_better(negatives: Callable[[Ground, Run], dict[int, np.ndarray]]) -> float:
+    """The share of runs in which one of two equally good models is found better by a one-sided t
+    test by query, among documents that are chosen so."""
+    asked_of = [(f"ask {n}", [f"answer {n}"], []) for n in range(QUERIES)]
+    others = [("nobody knows", [], [f"other {n}" for n in range(DOCUMENTS - QUERIES)])]
+    data = FakeReader({"train": asked_of + others})
+    material = Material.of(data)  # type: ignore[arg-type]
+    asked = judged(data)  # type: ignore[arg-type]
+    pool, places = everywhere(asked, 0), np.arange(QUERIES)
+    random, found = np.random.default_rng(0), 0
+    for _ in range(RUNS):
+        shared, *own = random.normal(size=(4, QUERIES, DOCUMENTS)).astype(np.float32)
+        base, other = (0.9**0.5 * shared + 0.1**0.5 * one for one in own[:2])
+        words = 0.5**0.5 * shared + 0.5**0.5 * own[2]
+        for one in (base, other, words):
+            one[places, places] += 2.5
+        ranked, bm25 = (Run(np.argsort(-one)[:, :100], one[:, :100]) for one in (base, words))
+        ground = Ground(asked, places, pool, np.arange(DOCUMENTS), True, pool, bm25)
+        hard = negatives(ground, ranked)
+        view, most = dealt(material, Round(places[:0], places), hard, POOL, seed=0)
+        few = dev_pool(view, max_queries=None, max_documents=most, seed=0)
+        rows = np.sort(next(iter(few.blocks()))[0])
+        assert len(rows) == POOL
+        before, after = (
+            1 / (1 + (one[:, rows] > one[places, places][:, None]).sum(axis=1))
+            for one in (base, other)
+        )
+        gained = after - before
+        found += gained.mean() > 1.645 * gained.std() / QUERIES**0.5
+    return found / RUNS
+
+
+def test_a_model_that_only_errs_elsewhere_is_no_better_among_what_words_find() -> None:
+    assert falsely_better(hard_negatives) > 0.5, "the base's own first documents are its errors"
+    assert falsely_better(lambda ground, _: bm25_negatives(ground)) < 0.3
+
+
+def test_what_was_mined_for_the_judging_queries_is_not_searched_for_it() -> None:
+    data = reader(60, 12, carved=True)
+    data._candidates = [{"query": 0, "document": 30}]
+    for origin, there in (("given", True), ("mined:base", False)):
+        data.origin = origin
+        found = replace(material(), reader=data)  # type: ignore[arg-type]
+        one = Round(np.arange(2, 60), np.arange(2))
+        view, _ = dealt(found, one, {1: [31]}, most=20, seed=0)
+        documents = view.candidates("dev")["document"].to_pylist()
+        assert (30 in documents) == there and 31 in documents

@@ -198,6 +198,34 @@ def test_the_other_presets_take_the_look_for_the_serving_length(tiny: Path, tmp_
     assert not list((context.folder / "output" / "auto").glob("round-*"))
 
 
+def test_the_base_at_its_best_length_has_to_be_beaten(tmp_path: Path) -> None:
+    from workbench.auto.fit import Judged
+    from workbench.auto.folds import Material
+    from workbench.auto.run import _chosen
+
+    material = Material.of(FakeReader(animal_splits(96, 0)))  # type: ignore[arg-type]
+    recipe = TrainEmbeddingRecipe(dataset="pets", model="m")
+
+    def rounds(*lengths: int) -> list[Judged]:
+        found = []
+        for fold in range(3):
+            queries = material.queries[fold::3]
+            values = {at: {recipe.metric: np.full(len(queries), at)} for at in (0.5, 0.55, 0.6)}
+            at = dict.fromkeys(lengths, values[0.6])
+            one = Judged(queries, values[0.5], {1.0: values[0.55]}, 9, 4, 0.1, at)
+            one.write(tmp_path / "kept.npz")
+            kept = Judged.read(tmp_path / "kept.npz")
+            assert kept is not None
+            found.append(kept)
+        return found
+
+    alone, outcome = _chosen(recipe, material, rounds())
+    assert alone.recommended and outcome.baseline[recipe.metric] == pytest.approx(0.5)
+    chosen, outcome = _chosen(recipe, material, rounds(512))
+    assert not chosen.recommended and chosen.baseline == "512"
+    assert outcome.baseline[recipe.metric] == pytest.approx(0.6)
+
+
 def test_minutes_bound_the_steps(tiny: Path, tmp_path: Path) -> None:
     context = start(tmp_path)
     result = train(context, tiny, minutes=0.001)

@@ -143,18 +143,28 @@ def test_hard_negatives_are_near_and_never_right(tmp_path: Path) -> None:
     first = [texts[row] for row in look.hard[0].tolist()]
     assert first[0] == "the red dog"
     assert not {"the red cat", "the red cat sleeps", "The  red CAT"} & set(first)
+    assert texts[look.words[0][0]] == "the red dog"
+    for query, found in look.words.items():
+        assert set(found.tolist()) <= set(look.hard[query].tolist())
     itself = [texts[row] for row in look.hard[4].tolist()]
     assert "the red dog" not in itself, "the query itself is no wrong answer to it"
 
 
 def test_queries_that_share_a_document_are_one_cluster() -> None:
     train = [("a", ["one", "two"], []), ("b", ["two", "three"], []), ("c", ["four"], [])]
-    train += [("d", ["three"], []), ("e", ["five"], [])]
+    train += [("d", ["three"], []), ("e", ["five"], []), ("f", ["six"], []), ("g", ["seven"], [])]
     look = take.take(FakeReader({"train": train}), encoder(), counter=None)  # type: ignore[arg-type]
-    a, b, c, d, e = look.clusters.tolist()
+    a, b, c, d, e, *_ = look.clusters.tolist()
     assert a == b == d
     assert len({a, c, e}) == 3
-    assert look.positives.tolist() == [2, 2, 1, 1, 1]
+    assert look.positives.tolist() == [2, 2, 1, 1, 1, 1, 1]
+
+
+def test_a_chain_that_joins_all_queries_is_cut_as_in_every_other_test() -> None:
+    """Each shares a document with the next: as one cluster nothing could be told of them."""
+    train = [(f"ask {n}", [f"link {n}", f"link {n + 1}"], []) for n in range(40)]
+    look = take.take(FakeReader({"train": train}), encoder(), counter=None)  # type: ignore[arg-type]
+    assert np.bincount(look.clusters).max() <= 2
 
 
 def test_a_large_collection_is_searched_where_it_is_hard(
@@ -262,6 +272,8 @@ def alike(one: Look, other: Look) -> bool:
     values = all(np.array_equal(one.values[n], other.values[n]) for n in one.values)
     hard = {n: rows.tolist() for n, rows in one.hard.items()}
     held = hard == {n: rows.tolist() for n, rows in other.hard.items()}
+    words = {n: rows.tolist() for n, rows in one.words.items()}
+    held = held and words == {n: rows.tolist() for n, rows in other.words.items()}
     return same and values and held and one.summary() == other.summary()
 
 
@@ -302,6 +314,21 @@ def test_another_use_version_or_model_is_looked_at_anew(
     (tmp_path / "model" / "model.safetensors").write_bytes(b"others!")
     looking("job4")
     assert looking.loads == 4
+
+
+def test_looks_that_another_job_removes_meanwhile_are_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(take, "KEPT", 1)
+    (tmp_path / take.FOLDER).mkdir(parents=True)
+    gone = [tmp_path / take.FOLDER / "gone"]
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([*gone, *listed(folder)]))
+    looking = Taking(tmp_path, monkeypatch)
+    looking("job1")
+    looking("job2", query_prompt="ask: ")
+    gone.clear()
+    assert len(list((tmp_path / take.FOLDER).iterdir())) == 1
 
 
 def test_what_cannot_be_read_is_looked_at_anew(
