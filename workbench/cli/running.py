@@ -142,7 +142,7 @@ def words(result: dict[str, Any]) -> str:
     after = (result.get("best") or {}).get(metric)
     lines = [f"{result['model']}: {result['steps']} steps in {result['seconds']:.0f} seconds."]
     if before is None or after is None:
-        lines.append("The data set has no dev queries, so nothing was measured during training.")
+        lines.append(trained.unmeasured(result))
     elif trained.is_tested(result):
         lines += [trained.verdict(result), trained.estimate(result)]
     elif MODEL_KINDS.get(result["kind"]).encodes:
