@@ -19,7 +19,7 @@ from workbench.errors import BadInput, BadRecipe, WorkbenchError
 from workbench.jobs.suggested import suggestions
 from workbench.model_kinds import MODEL_KINDS
 from workbench.recipes.base import Recipe
-from workbench.recipes.decided import started_from
+from workbench.recipes.decided import started_from, with_preset
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
@@ -282,7 +282,7 @@ def read_values(
                 f"There is no preset '{preset}' here.",
                 f"The presets are: {', '.join(recipe.presets)}.",
             )
-        start.update(recipe.presets[preset])
+        start = with_preset(start, recipe.presets[preset])
     given = {
         name.removeprefix(PREFIX): value
         for name, value in vars(args).items()

@@ -100,6 +100,14 @@ def left_to_decide(decided: Collection[str], given: Collection[str]) -> list[str
     return [name for name in decided if name not in given]
 
 
+def with_preset(before: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
+    """``before`` with a preset's values; one that decides all takes nothing of what it decides."""
+    kept = dict(before)
+    if preset.get("auto") == ALL:
+        kept = {name: kept[name] for name in kept if name not in (*DECISIONS, *AS_WRITTEN)}
+    return {**kept, **preset}
+
+
 def started_from(
     recipe: type[Recipe], before: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -111,8 +119,9 @@ def started_from(
     values = {**before, **given}
     asked = before.get("auto")
     if "auto" in recipe.model_fields and asked and "auto" not in given:
-        decided = DECISIONS if asked == ALL else str(asked).split(",")
-        values["auto"] = ",".join(left_to_decide(decided, given))
+        # The names in an earlier run's 'auto' are what nobody gave; 'all' is what nobody gives.
+        decided, by = (DECISIONS, values) if asked == ALL else (str(asked).split(","), given)
+        values["auto"] = ",".join(left_to_decide(decided, by))
     return values
 
 
