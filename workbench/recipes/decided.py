@@ -125,6 +125,14 @@ def started_from(
     return values
 
 
+def with_changes(recipe: R, changes: Mapping[str, Any]) -> R:
+    """The recipe with these of its fields changed, of which nothing is decided any more."""
+    values = {**recipe.model_dump(mode="json"), **changes}
+    if left := values.get("auto"):
+        values["auto"] = ",".join(one for one in left.split(",") if one not in changes)
+    return type(recipe).read(values)
+
+
 def as_decided(recipe: R, decided: Mapping[str, Any]) -> R:
     """The recipe as its run trained: with what was ``decided`` (by name), nothing left open."""
     left = str(getattr(recipe, "auto", ""))

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.storage import make
 from tests.workbench.cli.test_main import ROOT, document, workbench, write
 from tests.workbench.models import tiny
 from workbench.checks import CheckReport, check
+from workbench.checks.memory_suggestions import advice
 from workbench.cli.running import run_job
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound
 from workbench.recipes.data import ImportRecipe
@@ -217,3 +219,16 @@ def test_a_run_that_decides_is_checked_by_its_rules(workspace: Workspace) -> Non
     assert not codes(report) & {"no-dev-queries", "beyond-the-model"}
     given = checked(workspace, auto="all", learning_rate=1e-3)
     assert given.steps == report.steps
+
+
+def test_what_is_suggested_is_held_against_what_the_rules_decide(workspace: Workspace) -> None:
+    """A run that decides took batches of 16 here, and not the 32 that its recipe holds."""
+    recipe = KINDS["embedding"].read({"dataset": "rows", "auto": "all"})
+    values = recipe.model_dump(mode="json")
+    job = make.job("oom", task="train-embedding", recipe=values)
+    sizes = [
+        one["changes"]["batch_size"] * one["changes"].get("gradient_accumulation", 1)
+        for one in advice(job, workspace)
+        if "batch_size" in one["changes"]
+    ]
+    assert sizes and set(sizes) == {16}
