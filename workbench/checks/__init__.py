@@ -92,7 +92,8 @@ def by_rules(workspace: Workspace, recipe: TrainRecipe) -> tuple[TrainRecipe, in
     plain = recipe.model_copy(update={**settings, "auto": ""})
     folds = decisions.FOLDS if material.training < decisions.FOLDED else 1
     parts = rounds(material, folds, recipe.seed)
-    each = ", ".join(f"{decisions.steps(len(one.train), plain.batch_size):,}" for one in parts)
+    size = plain.batch_size * plain.gradient_accumulation
+    each = ", ".join(f"{decisions.steps(len(one.train), size):,}" for one in parts)
     said = "This is the training that is kept. "
     if len(parts) > 1:
         said += (

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, model_validator
 
-from workbench.recipes.base import Recipe, advanced
+from workbench.recipes.base import Recipe, advanced, named
 from workbench.recipes.describe import describe
 from workbench.recipes.objectives import OBJECTIVES
 
@@ -90,7 +90,8 @@ def _cannot(values: Mapping[str, Any]) -> bool:
     """Scored pairs, and several devices: they are trained as written."""
     objective = str(values.get("objective", ""))
     pairs = objective in OBJECTIVES and OBJECTIVES.get(objective).rows == "pairs"
-    return pairs or str(values.get("devices") or "1").strip() != "1"
+    devices = str(values.get("devices") or "1").strip().lower()
+    return pairs or (devices != "1" and len(named(devices)) != 1)
 
 
 def left_to_decide(decided: Collection[str], given: Collection[str]) -> list[str]:

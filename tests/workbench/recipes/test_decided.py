@@ -85,6 +85,11 @@ def test_a_preset_decides_anew_what_an_earlier_run_had() -> None:
     assert quick == {**earlier, **TrainEmbeddingRecipe.presets["quick"]}
 
 
+def test_one_named_device_is_one() -> None:
+    assert started("auto", devices="gpu:1").decides == DECISIONS
+    assert started("auto", devices="gpu:0,gpu:1").auto == ""
+
+
 def test_a_run_that_is_repeated_has_what_was_decided_and_decides_nothing() -> None:
     made = started("auto", learning_rate=1e-4)
     decided = {"max_steps": 70, "batch_size": 16, "learning_rate": 9.0, "blend": 0.5}
