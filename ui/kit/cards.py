@@ -157,7 +157,9 @@ def train_text(result: Mapping[str, Any]) -> str:
     after = (result.get("best") or {}).get(metric)
     seconds = duration(result.get("seconds", 0))
     if before is None or after is None:
-        return t("train.result_unmeasured", time=seconds)
+        return t(
+            "train.result_unmeasured", time=seconds, why=sentences.said(trained.unmeasured(result))
+        )
     if trained.is_tested(result):
         return sentences.said(trained.verdict(result))
     untrained = (result.get("untrained") or {}).get(metric, before)

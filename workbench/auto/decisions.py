@@ -76,7 +76,7 @@ BLENDS = (1.0, 0.5)
 
 
 def steps(queries: int, batch: int) -> int:
-    """Optimizer steps of a run over so many training queries."""
+    """Optimizer steps of a run over so many training queries, ``batch`` of them to a step."""
     return int(min(MOST_STEPS, max(FEWEST_STEPS, round(PASSES * queries / batch))))
 
 
@@ -201,9 +201,10 @@ def scheduled(
     """The recipe with these settings as the rules have them for so many training queries.
     ``given``: those that bring documents which do not answer them."""
     batch = batch_size(queries)
+    size = int(batch.value) if batch.name in names else recipe.batch_size
     rate = learning_rate(base.dimensions, adapter=recipe.method != "full", decoder=base.causal)
     found = [
-        max_steps(queries, int(batch.value)),
+        max_steps(queries, size * recipe.gradient_accumulation),
         batch,
         rate,
         negatives(given, recipe.negatives),

@@ -228,6 +228,11 @@ class _Deciding:
     ) -> tuple[list[Judged], tuple[str, ...]]:
         """Each round's, from the job's folder where an earlier attempt has finished it."""
         found: list[Judged] = []
+        if not planned and len(material.queries) >= decisions.JUDGED:
+            return found, self._unmeasured(
+                "There is no time to measure within the minutes that you give, so it is not known "
+                "whether the trained model is better."
+            )
         if not planned:
             return found, self._unmeasured(
                 f"With {len(material.queries):,} judged queries outside of test nothing can be "

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from workbench.auto.choice import LEVEL
 from workbench.auto.decisions import scheduled
 from workbench.auto.fit import Part, fit
 from workbench.auto.folds import Material
 from workbench.auto.run import Decided
-from workbench.auto.spread import AVERAGE, Floats, Ints, spread
+from workbench.auto.spread import AVERAGE, Floats, Ints, better, spread
 from workbench.data.clusters import query_clusters
 from workbench.evaluation.measure import Measured
 from workbench.jobs.reporting import JobContext
@@ -60,9 +59,11 @@ def run(recipe: TrainRecipe, context: JobContext) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Seed:
-    """One model: metric -> values (queries,), and how it was trained. Its weights stay on disk."""
+    """One model: metric -> values (queries,), the queries' rows, and how it was trained. Its
+    weights stay on disk."""
 
     values: Mapping[str, Floats]
+    queries: Ints
     steps: int
     rows: int
     notes: tuple[str, ...]
@@ -101,19 +102,17 @@ class _Seeds:
         seeds: list[_Seed] = []
         for at in range(self.recipe.seeds):
             seeds.append(self._seed(at, sum(one.steps for one in seeds)))
-        average = kept_weights.mean([self._path(at) for at in range(self.recipe.seeds)])
-        put_between(self.loaded.model, average, average, 1.0)
-        averaged = self._measured(self.loaded, "Measuring the average of the weights")
+        averaged = self._averaged()
         metric = self.recipe.metric
-        clusters = self._clusters(averaged)
+        clusters = self._clusters(seeds[0].queries)
         found = spread(
             np.stack([one.values[metric] for one in seeds]),
-            averaged.scores.values[metric],
+            averaged[metric] if averaged else None,
             base[metric],
             clusters,
             seeds=[self.recipe.seed + at for at in range(self.recipe.seeds)],
         )
-        kept = averaged.scores.values if found["kept"] == AVERAGE else seeds[0].values
+        kept = averaged if averaged and found["kept"] == AVERAGE else seeds[0].values
         if found["kept"] != AVERAGE:
             first = kept_weights.weights(self._path(0))
             put_between(self.loaded.model, first, first, 1.0)
@@ -153,10 +152,22 @@ class _Seeds:
         self.loaded = fitted.loaded
         measured = self._measured(self.loaded, f"{name}: measuring on dev")
         self.context.metrics(after + fitted.steps, "dev", measured.scores.means())
-        made = _Seed(measured.scores.values, fitted.steps, fitted.rows, fitted.notes)
+        made = _Seed(
+            measured.scores.values, measured.scores.queries, fitted.steps, fitted.rows, fitted.notes
+        )
         about = {one.name: getattr(made, one.name) for one in fields(_Seed)}
         kept_weights.keep(path, about, trained_weights(self.loaded.model))
         return made
+
+    def _averaged(self) -> Mapping[str, Floats] | None:
+        """The values of the model with the average of all weights, which the one in memory has
+        then; None of adapters: they are products of two matrices, whose averages multiplied are
+        not the average of the products."""
+        if self.recipe.method != "full":
+            return None
+        average = kept_weights.mean([self._path(at) for at in range(self.recipe.seeds)])
+        put_between(self.loaded.model, average, average, 1.0)
+        return self._measured(self.loaded, "Measuring the average of the weights").scores.values
 
     def _path(self, at: int) -> Path:
         return self.looked_up.output / f"seed-{at + 1}.pt"
@@ -170,11 +181,11 @@ class _Seeds:
         found: Measured = measured
         return found
 
-    def _clusters(self, measured: Measured) -> Ints:
+    def _clusters(self, queries: Ints) -> Ints:
         judged = self.looked_up.reader.judgments("dev")
         relevant = judged.filter(pc.greater_equal(judged["grade"], 1))
         asked, documents = (relevant[name].to_numpy() for name in ("query", "document"))
-        return query_clusters(measured.scores.queries, asked, documents)
+        return query_clusters(queries, asked, documents)
 
     def _registered(
         self,
@@ -190,7 +201,7 @@ class _Seeds:
         tested = Tested(
             found["p_value"],
             (found["ci95"][0], found["ci95"][1]),
-            found["p_value"] < LEVEL,
+            better(found),
             len(np.unique(clusters)),
             1,
         )

@@ -7,12 +7,13 @@ queries (whole clusters of those that share a relevant document) and seeds, each
 and crossed with the other (the pigeonhole bootstrap: Owen, Annals of Applied Statistics 2007).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.auto.choice import LEVEL
 from workbench.comparison.significance import SAME
 
 Floats = NDArray[np.float64]
@@ -24,17 +25,17 @@ AVERAGE, FIRST = "average", "first"
 
 
 def spread(
-    values: Floats, average: Floats, base: Floats, clusters: Ints, *, seeds: Sequence[int]
+    values: Floats, average: Floats | None, base: Floats, clusters: Ints, *, seeds: Sequence[int]
 ) -> dict[str, Any]:
     """What a result says, in JSON, of the models' values (seeds, queries), of those of the model
-    with their average weights, and of the original's (both (queries,)).
+    with their average weights (None: there is none), and of the original's (both (queries,)).
 
     ``clusters`` (queries,); ``seeds``: what each model was trained with, two at least.
     """
     means = values.mean(axis=1)
     drawn = _drawn(values - base, clusters, seeds[0])
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
-    kept = chosen(means, float(average.mean()))
+    averaged = None if average is None else float(average.mean())
     gain = float(means.mean() - base.mean())
     found = {
         "values": [
@@ -42,15 +43,22 @@ def spread(
         ],
         "mean": float(means.mean()),
         "spread": float(means.std(ddof=1)),
-        "average": float(average.mean()),
+        "average": averaged,
         "baseline": float(base.mean()),
         "gain": gain,
         "ci95": [low, high],
         # One-sided, of no gain.
         "p_value": float((1 + (drawn <= 0).sum()) / (1 + DRAWS)),
-        "kept": kept,
+        "kept": FIRST if averaged is None else chosen(means, averaged),
     }
     return {**found, "sentence": _sentence(found)}
+
+
+def better(found: Mapping[str, Any]) -> bool:
+    """Whether the model that is kept is better than the original: the seeds are on the mean, by
+    the test, and it is none of those that are not."""
+    kept = found["average"] if found["kept"] == AVERAGE else found["values"][0]["value"]
+    return bool(found["p_value"] < LEVEL and kept > found["baseline"])
 
 
 def chosen(means: Floats, average: float) -> str:
@@ -83,9 +91,10 @@ def _drawn(gains: Floats, clusters: Ints, seed: int) -> Floats:
 def _sentence(found: dict[str, Any]) -> str:
     low, high = found["ci95"]
     kept = "their average" if found["kept"] == AVERAGE else "the first seed's model"
+    average = found["average"]
+    averaged = "" if average is None else f" The average of their weights: {average:.3f}."
     return (
         f"{len(found['values'])} seeds: mean {found['mean']:.3f}, standard deviation "
         f"{found['spread']:.3f}, gain over the original {found['gain']:+.3f} [{low:+.3f}, "
-        f"{high:+.3f}] when queries and seeds are drawn anew. The average of their weights: "
-        f"{found['average']:.3f}. Kept: {kept}."
+        f"{high:+.3f}] when queries and seeds are drawn anew.{averaged} Kept: {kept}."
     )

@@ -3,7 +3,7 @@ warnings, from the data, the tokenizer and the model's own files. No torch, no n
 submitted."""
 
 from workbench.auto import decisions
-from workbench.auto.folds import Material, rounds
+from workbench.auto.folds import Material, Round, rounds
 from workbench.checks.findings import Facts, findings
 from workbench.checks.memory_estimate import trainable_parameters
 from workbench.checks.report import CheckReport, Lengths, Warning_
@@ -86,28 +86,52 @@ def by_rules(workspace: Workspace, recipe: TrainRecipe) -> tuple[TrainRecipe, in
     if "max_steps" not in recipe.decides:
         return recipe, 0, []
     recipe = prepare(recipe, workspace)
-    material = Material.of(workspace.datasets.read(recipe.dataset, recipe.dataset_version))
+    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    material = Material.of(reader)
     contract = resolve(workspace, recipe.model, recipe.kind).contract or Contract()
-    settings = decisions.by_rules(recipe, material.training, contract)
+    seeds, splits = int(getattr(recipe, "seeds", 1)), reader.counts["splits"]
+    # Seeds are measured on dev, whoever held it out.
+    queries = _taken(recipe, splits["train"] if seeds > 1 else material.training)
+    settings = decisions.by_rules(recipe, queries, contract)
     plain = recipe.model_copy(update={**settings, "auto": ""})
-    folds = decisions.FOLDS if material.training < decisions.FOLDED else 1
+    if seeds > 1:
+        each = (
+            f"This is the training of one seed. The run trains {seeds} models like it, one after "
+            "the other, and measures each of them and the original on dev."
+        )
+        return plain, splits["dev"], [each]
+    folds = decisions.FOLDS if queries < decisions.FOLDED else 1
     parts = rounds(material, folds, recipe.seed)
-    each = ", ".join(f"{decisions.steps(len(one.train), plain.batch_size):,}" for one in parts)
-    said = "This is the training that is kept. "
+    said = [f"This is the training that is kept. {_before(plain, parts)}"]
+    if limit := getattr(recipe, "minutes", None):
+        said.append(
+            f"The run keeps to {limit:g} minutes: it takes fewer steps, and measures on fewer "
+            "parts or none, where they do not suffice."
+        )
+    return plain, sum(len(one.judge) for one in parts), said
+
+
+def _taken(recipe: TrainRecipe, queries: int) -> int:
+    """Of so many training queries those that a run takes."""
+    return min(queries, recipe.max_rows or queries)
+
+
+def _before(recipe: TrainRecipe, parts: list[Round]) -> str:
+    """What a run does before the training that is kept, in a sentence."""
+    size = recipe.batch_size * recipe.gradient_accumulation
+    taken = [_taken(recipe, len(one.train)) for one in parts]
+    each = ", ".join(f"{decisions.steps(queries, size):,}" for queries in taken)
     if len(parts) > 1:
-        said += (
+        return (
             f"Before it, the run looks at your data and trains {len(parts)} models without a part "
             f"of the queries each, to measure on it (steps: {each})."
         )
-    elif parts:
-        said += (
+    if parts:
+        return (
             "Before it, the run looks at your data and trains a model without a part of the "
             f"queries, to measure on it (steps: {each})."
         )
-    else:
-        said += "Before it, the run looks at your data; it has too few queries to measure on."
-    judged = sum(len(one.judge) for one in parts)
-    return plain, judged, [said]
+    return "Before it, the run looks at your data; it has too few queries to measure on."
 
 
 def _notes(looked: Looked) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from storage.records import Job
+from workbench.checks import by_rules
 from workbench.checks.report import gigabytes
 from workbench.checks.run_facts import RunFacts, free_memory, is_cached, look
 from workbench.errors import WorkbenchError
@@ -278,7 +279,8 @@ def advice(job: Job, workspace: Workspace) -> list[dict[str, Any]]:
     try:
         recipe = _training(read_recipe(job.task, job.recipe))
         # Its own name may be taken by now; what is suggested has nothing to do with it.
-        looked = look(workspace, recipe.model_copy(update={"name": ""}))
+        recipe, *_ = by_rules(workspace, recipe.model_copy(update={"name": ""}))
+        looked = look(workspace, recipe)
     except WorkbenchError as error:
         logger.warning("No settings can be suggested for job %s: %s", job.id, error)
         return []

@@ -19,7 +19,7 @@ from workbench.errors import BadInput, BadRecipe, WorkbenchError
 from workbench.jobs.suggested import suggestions
 from workbench.model_kinds import MODEL_KINDS
 from workbench.recipes.base import Recipe
-from workbench.recipes.decided import started_from
+from workbench.recipes.decided import started_from, with_preset
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
@@ -142,7 +142,7 @@ def words(result: dict[str, Any]) -> str:
     after = (result.get("best") or {}).get(metric)
     lines = [f"{result['model']}: {result['steps']} steps in {result['seconds']:.0f} seconds."]
     if before is None or after is None:
-        lines.append("The data set has no dev queries, so nothing was measured during training.")
+        lines.append(trained.unmeasured(result))
     elif trained.is_tested(result):
         lines += [trained.verdict(result), trained.estimate(result)]
     elif MODEL_KINDS.get(result["kind"]).encodes:
@@ -283,7 +283,7 @@ def read_values(
                 f"There is no preset '{preset}' here.",
                 f"The presets are: {', '.join(recipe.presets)}.",
             )
-        start.update(recipe.presets[preset])
+        start = with_preset(start, recipe.presets[preset])
     given = {
         name.removeprefix(PREFIX): value
         for name, value in vars(args).items()

@@ -25,7 +25,7 @@ from workbench.errors import BadInput, BadRecipe
 from workbench.jobs.suggested import suggestion
 from workbench.models.resolve import resolve
 from workbench.recipes.data import ImportRecipe
-from workbench.recipes.decided import AS_WRITTEN, AUTO
+from workbench.recipes.decided import AS_WRITTEN, AUTO, with_changes
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import STEPS, MeasureRecipe
 from workbench.recipes.train import KINDS, TrainRecipe
@@ -193,7 +193,7 @@ def _clone(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
     if args.fitting is None:
         return recipe
     changes = suggestion(workspace.jobs.get(args.clone), args.fitting)["changes"]
-    return type(recipe).read({**recipe.model_dump(mode="json"), **changes})
+    return with_changes(recipe, changes)
 
 
 def _read(file: str, kind: str | None) -> "Imported":

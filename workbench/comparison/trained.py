@@ -15,6 +15,8 @@ from workbench.plurals import counted
 
 #: Who decided: a measurement on the person's data, a rule, or the person.
 MEASURED, RULE, YOU = "measured", "rule", "you"
+#: Of a run that measures on dev queries and has none.
+NO_DEV = "The data set has no dev queries, so nothing was measured during training."
 #: What decisions are called where the recipe has no field of that name, or calls it less plainly.
 NAMES = {
     "serving_length": "Serving length",
@@ -79,6 +81,13 @@ def verdict(result: Mapping[str, Any]) -> str:
         return f"Better than {against}: {amount}; use {result['recommended']}."
     kept = f"The trained model is kept as {result['model']}."
     return f"Not shown to be better than {against}: {amount}; keep {result['recommended']}. {kept}"
+
+
+def unmeasured(result: Mapping[str, Any]) -> str:
+    """Why nothing was measured, in sentences, of a run without values."""
+    if why := result.get("unmeasured"):
+        return f"{why} Until you have compared them, keep {result['recommended']}."
+    return NO_DEV
 
 
 def _amount(result: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from storage.records import DatasetVersion
 from workbench.data.edit import Changes
-from workbench.data.edit_plan import Plan, plan_of
+from workbench.data.edit_plan import Part, Plan, plan_of
 from workbench.data.edit_write import Tick, Written, write
 from workbench.data.job import dataset_folder
 from workbench.data.problems import ProblemLog
@@ -183,9 +183,32 @@ def summary_of(reader: DatasetReader, manifest: Manifest, plan: Plan) -> dict[st
         **manifest.rows,
         "splits": manifest.splits,
         **({"pair_splits": pairs} if pairs else {}),
+        "carved": _carved(plan),
         "notes": manifest.notes,
         "too_few": bool(manifest.rows["queries"]) and manifest.splits["test"] < ENOUGH,
     }
+
+
+def _carved(plan: Plan) -> dict[str, int]:
+    """Queries of the splits that an import carved from train, and that nobody added any to: who
+    trains may use these again, but none that a person wants to judge by."""
+    added = set(plan.new_queries["split"].to_pylist())
+    return {
+        name: plan.splits[name]
+        for name in ("test", "dev")
+        if plan.splits[name]
+        and name not in added
+        and all(_carved_in(part, name) for part in plan.parts)
+    }
+
+
+def _carved_in(part: Part, split: str) -> bool:
+    """Whether all that stands in the split now was carved by the import of this data set."""
+    here = (part.splits == CODES[split]) & (part.queries >= 0)
+    if not here.any():
+        return True
+    before = part.reader.query_codes()[here]
+    return split in part.reader.summary.get("carved", {}) and bool((before == CODES[split]).all())
 
 
 def pair_splits(plan: Plan) -> dict[str, int]:

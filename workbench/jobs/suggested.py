@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Job
 from workbench.errors import BadInput
 from workbench.recipes.base import Recipe
+from workbench.recipes.decided import with_changes
 from workbench.recipes.evaluate import MeasureRecipe
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def fitting(workspace: "Workspace", job: Job, number: int) -> Recipe:
     changes = suggestion(job, number)["changes"]
     recipe = workspace.jobs.recipe(job.id)
     if isinstance(recipe, MeasureRecipe):
-        values = {**recipe.values, **changes}
+        values = with_changes(recipe.training(), changes).model_dump(mode="json")
         return MeasureRecipe.read({**recipe.model_dump(mode="json"), "values": values})
-    values = recipe.model_dump(mode="json")
-    if values.get("name"):
-        values["name"] = workspace.models.free_name(values["name"])
-    return type(recipe).read({**values, **changes})
+    name = str(getattr(recipe, "name", ""))
+    return with_changes(
+        recipe, {**({"name": workspace.models.free_name(name)} if name else {}), **changes}
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, model_validator
 
-from workbench.recipes.base import Recipe, advanced
+from workbench.recipes.base import Recipe, advanced, named
 from workbench.recipes.describe import describe
 from workbench.recipes.objectives import OBJECTIVES
 
@@ -90,7 +90,8 @@ def _cannot(values: Mapping[str, Any]) -> bool:
     """Scored pairs, and several devices: they are trained as written."""
     objective = str(values.get("objective", ""))
     pairs = objective in OBJECTIVES and OBJECTIVES.get(objective).rows == "pairs"
-    return pairs or str(values.get("devices") or "1").strip() != "1"
+    devices = str(values.get("devices") or "1").strip().lower()
+    return pairs or (devices != "1" and len(named(devices)) != 1)
 
 
 def left_to_decide(decided: Collection[str], given: Collection[str]) -> list[str]:
@@ -98,6 +99,14 @@ def left_to_decide(decided: Collection[str], given: Collection[str]) -> list[str
     if any(name in given for name in AS_WRITTEN):
         return []
     return [name for name in decided if name not in given]
+
+
+def with_preset(before: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
+    """``before`` with a preset's values; one that decides all takes nothing of what it decides."""
+    kept = dict(before)
+    if preset.get("auto") == ALL:
+        kept = {name: kept[name] for name in kept if name not in (*DECISIONS, *AS_WRITTEN)}
+    return {**kept, **preset}
 
 
 def started_from(
@@ -111,9 +120,18 @@ def started_from(
     values = {**before, **given}
     asked = before.get("auto")
     if "auto" in recipe.model_fields and asked and "auto" not in given:
-        decided = DECISIONS if asked == ALL else str(asked).split(",")
-        values["auto"] = ",".join(left_to_decide(decided, given))
+        # The names in an earlier run's 'auto' are what nobody gave; 'all' is what nobody gives.
+        decided, by = (DECISIONS, values) if asked == ALL else (str(asked).split(","), given)
+        values["auto"] = ",".join(left_to_decide(decided, by))
     return values
+
+
+def with_changes(recipe: R, changes: Mapping[str, Any]) -> R:
+    """The recipe with these of its fields changed, of which nothing is decided any more."""
+    values = {**recipe.model_dump(mode="json"), **changes}
+    if left := values.get("auto"):
+        values["auto"] = ",".join(one for one in left.split(",") if one not in changes)
+    return type(recipe).read(values)
 
 
 def as_decided(recipe: R, decided: Mapping[str, Any]) -> R:

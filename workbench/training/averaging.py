@@ -80,8 +80,6 @@ class Averaging(TrainerCallback):
         kept = torch.load(self.path, weights_only=True)
         if kept["step"] == state.global_step:
             self.sums, self.count = kept["sums"], kept["count"]
-        else:
-            self.path.unlink()
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
         if state.global_step <= first(self.share, state.max_steps):
@@ -101,7 +99,8 @@ class Averaging(TrainerCallback):
                 self.sums = {}
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.path is None or not self.sums:
+        # Several processes have the same weights and one folder.
+        if self.path is None or not self.sums or not state.is_world_process_zero:
             return
         beside = self.path.with_suffix(".new")
         kept = {"step": state.global_step, "count": self.count, "sums": self.sums}

@@ -142,7 +142,7 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
 
 def _measured(card: Card) -> str:
     if not card.after:
-        return "The data set has no dev queries, so the model was not measured during training."
+        return trained.unmeasured(card.found)
     staged = card.baseline_name != ORIGINAL
     first = f" {card.baseline_name[0].upper()}{card.baseline_name[1:]} |" if staged else ""
     lines = [

@@ -153,7 +153,8 @@ def _found(decided: Decided, trained: Trained, outcome: Outcome, name: str) -> d
         "dev_queries": outcome.queries,
         "looks": trained.looks,
         "verdict": outcome.verdict,
-        "recommended": _recommended(decided.run, outcome, name),
+        "recommended": _recommended(decided, outcome, name),
+        **({"unmeasured": " ".join(decided.notes[:1])} if _is_untested(decided) else {}),
         **decided.result(),
     }
 
@@ -359,11 +360,16 @@ def _trained(decided: Decided, prepared: Prepared, cadence: Cadence, contract: C
     )
 
 
-def _recommended(run: Run, outcome: Outcome, name: str) -> str:
+def _recommended(decided: Decided, outcome: Outcome, name: str) -> str:
     """The model to use: the trained one, the original, or the first stage alone."""
-    if outcome.verdict == "no-better":
-        return run.base.name
+    if outcome.verdict == "no-better" or _is_untested(decided):
+        return decided.run.base.name
     return outcome.baseline_name if outcome.verdict else name
+
+
+def _is_untested(decided: Decided) -> bool:
+    """Whether the run was to measure by itself, and could not: its first note says why."""
+    return decided.outcome is not None and decided.outcome.tested is None
 
 
 def _resolved(run: Run, prepared: Prepared, contract: Contract) -> dict[str, Any]:

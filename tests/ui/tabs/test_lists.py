@@ -62,6 +62,8 @@ def test_the_outcome_of_training_is_said_plainly() -> None:
     worse = train_text({**TRAINED, "beats_base": False})
     assert worse.startswith("No better than the original")
     assert "nothing was measured" in train_text({**TRAINED, "baseline": {}})
+    own = train_text({**TRAINED, "baseline": {}, "unmeasured": "Too few.", "recommended": "base"})
+    assert "Too few. Until you have compared them, keep base." in own
 
 
 def test_a_run_that_decided_shows_what_and_why(services: Services) -> None:

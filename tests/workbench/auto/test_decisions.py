@@ -4,6 +4,8 @@ import pytest
 
 from workbench.auto import decisions
 from workbench.auto.decisions import FEWEST_STEPS, MOST_STEPS, PASSES, Effort, effort
+from workbench.models.contract import Contract
+from workbench.recipes.train import TrainEmbeddingRecipe
 
 
 def test_steps_follow_the_queries_within_bounds() -> None:
@@ -13,6 +15,21 @@ def test_steps_follow_the_queries_within_bounds() -> None:
     assert "at least" in decisions.max_steps(10, 16).reason
     assert "passes over the training queries: 900" in decisions.max_steps(900, 32).reason
     assert "at most" in decisions.max_steps(10**6, 64).reason
+
+
+def test_steps_follow_what_a_step_really_takes() -> None:
+    """Several batches to a step, and a batch that a person gives."""
+    base, names = Contract(dimensions=384), ("max_steps", "learning_rate")
+
+    def found(names: tuple[str, ...], **values: object) -> decisions.Decision:
+        recipe = TrainEmbeddingRecipe.read({"dataset": "d", **values})
+        return decisions.scheduled(recipe, base, 900, 0, names)[1][0]
+
+    own = found(names, batch_size=10)
+    assert own.value == round(PASSES * 900 / 10) and "by 10 a step" in own.reason
+    assert found(names, batch_size=10, gradient_accumulation=3).value == PASSES * 30
+    ruled = found(decisions.RULED, batch_size=10, gradient_accumulation=2)
+    assert ruled.value == round(PASSES * 900 / 64) and "by 64 a step" in ruled.reason
 
 
 def test_small_sets_have_small_batches() -> None:

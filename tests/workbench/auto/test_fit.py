@@ -175,3 +175,34 @@ def test_a_part_says_which_one_it_is_and_goes_on_counting(tmp_path: Path) -> Non
     context.cancelled = True
     with pytest.raises(JobCancelled):
         part.check_cancelled()
+
+
+def test_of_several_processes_the_first_one_keeps_the_sum_and_all_go_on_from_it(
+    tmp_path: Path,
+) -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    from workbench.training.averaging import AVERAGE, Averaging
+
+    model = torch.nn.Linear(2, 1)
+    state = SimpleNamespace(global_step=9, max_steps=10, is_world_process_zero=False)
+    other, first = Averaging(0.5, tmp_path), Averaging(0.5, tmp_path)
+    for one in (other, first):
+        one.on_step_end(None, state, None, model)
+    other.on_save(None, state, None)
+    assert list(tmp_path.iterdir()) == []
+    state.is_world_process_zero = True
+    first.on_save(None, state, None)
+    assert [path.name for path in tmp_path.iterdir()] == [AVERAGE]
+    again = [Averaging(0.5, tmp_path), Averaging(0.5, tmp_path)]
+    for at, one in enumerate(again):
+        state.is_world_process_zero = not at
+        one.on_train_begin(None, state, None)
+    assert [one.count for one in again] == [1, 1]
+    # A checkpoint of another step: it is as good as none, and nobody takes it from the others.
+    state.global_step = 8
+    for one in (late := [Averaging(0.5, tmp_path), Averaging(0.5, tmp_path)]):
+        one.on_train_begin(None, state, None)
+    assert [one.count for one in late] == [0, 0] and (tmp_path / AVERAGE).is_file()

@@ -169,10 +169,11 @@ def test_too_few_queries_are_trained_on_and_not_measured(tiny: Path, tmp_path: P
     context = start(tmp_path, train=15, dev=0)
     result = train(context, tiny)
     assert result["p_value"] is None and result["beats_base"] is None and result["best"] == {}
-    assert result["recommended"] == "mine" and result["steps"] == 24
+    assert result["recommended"] == tiny.name and result["steps"] == 24
     said = [note for note in result["notes"] if "nothing can be measured" in note]
     assert said and said[0] in context.notes
     assert not any("no dev queries" in note for note in result["notes"])
+    assert result["unmeasured"] == said[0]
 
 
 def test_dev_that_the_files_brought_judges_and_never_trains(tiny: Path, tmp_path: Path) -> None:
@@ -232,3 +233,4 @@ def test_minutes_bound_the_steps(tiny: Path, tmp_path: Path) -> None:
     steps = next(one for one in result["decisions"] if one["name"] == "max_steps")
     assert steps["value"] == result["steps"] < 24 and "minutes" in steps["reason"]
     assert result["p_value"] is None and "nothing is measured" in steps["reason"]
+    assert result["recommended"] == tiny.name and "no time" in result["unmeasured"]

@@ -84,6 +84,14 @@ def test_a_finished_seed_is_not_trained_again(
     assert len(found["seeds"]["values"]) == 2
 
 
+def test_of_adapters_the_first_seeds_is_kept(tiny: Path, tmp_path: Path) -> None:
+    context = start(tmp_path)
+    found = trained(tiny, context, method="lora", seeds=2)
+    seeds = found["seeds"]
+    assert (seeds["kept"], seeds["average"]) == ("first", None)
+    assert found["best"]["map@100"] == pytest.approx(seeds["values"][0]["value"])
+
+
 @pytest.mark.parametrize(
     ("values", "dev", "said"),
     [

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from workbench.auto.spread import AVERAGE, FIRST, chosen, spread
+from workbench.auto.spread import AVERAGE, FIRST, better, chosen, spread
 
 
 def test_the_best_seed_is_never_taken_for_its_value() -> None:
@@ -53,3 +53,25 @@ def test_the_interval_holds_the_truth_mostly() -> None:
         low, high = measured(0.02, seeds=3, draw=draw)["ci95"]  # type: ignore[misc]
         held += low <= 0.05 <= high
     assert held >= 32
+
+
+def test_a_kept_model_below_the_base_is_no_better_though_the_seeds_are_on_the_mean() -> None:
+    """What is tested is the mean of the seeds; what is kept is one of them."""
+    random = np.random.default_rng(0)
+    base = random.uniform(0.2, 0.8, 300)
+    values = np.stack([base - 0.001, base + 0.1, base + 0.1])
+    found = spread(values, base - 0.05, base, np.arange(300), seeds=range(3))
+    assert found["kept"] == FIRST and found["gain"] > 0.05
+    assert not better({**found, "p_value": 0.001})
+    found = spread(values, base + 0.08, base, np.arange(300), seeds=range(3))
+    assert found["kept"] == AVERAGE and better({**found, "p_value": 0.001})
+    assert not better({**found, "p_value": 0.2})
+
+
+def test_adapters_have_no_average() -> None:
+    base = np.linspace(0.2, 0.8, 60)
+    values = np.stack([base + 0.1, base + 0.2])
+    found = spread(values, None, base, np.arange(60), seeds=range(2))
+    assert (found["kept"], found["average"]) == (FIRST, None)
+    assert str(found["sentence"]).endswith("drawn anew. Kept: the first seed's model.")
+    assert better({**found, "p_value": 0.001})

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.storage import make
 from tests.workbench.cli.test_main import ROOT, document, workbench, write
 from tests.workbench.models import tiny
+from workbench.auto import decisions
 from workbench.checks import CheckReport, check
+from workbench.checks.memory_suggestions import advice
 from workbench.cli.running import run_job
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound
 from workbench.recipes.data import ImportRecipe
@@ -217,3 +220,30 @@ def test_a_run_that_decides_is_checked_by_its_rules(workspace: Workspace) -> Non
     assert not codes(report) & {"no-dev-queries", "beyond-the-model"}
     given = checked(workspace, auto="all", learning_rate=1e-3)
     assert given.steps == report.steps
+
+
+def test_what_is_suggested_is_held_against_what_the_rules_decide(workspace: Workspace) -> None:
+    """A run that decides took batches of 16 here, and not the 32 that its recipe holds."""
+    recipe = KINDS["embedding"].read({"dataset": "rows", "auto": "all"})
+    values = recipe.model_dump(mode="json")
+    job = make.job("oom", task="train-embedding", recipe=values)
+    sizes = [
+        one["changes"]["batch_size"] * one["changes"].get("gradient_accumulation", 1)
+        for one in advice(job, workspace)
+        if "batch_size" in one["changes"]
+    ]
+    assert sizes and set(sizes) == {16}
+
+
+def test_a_run_that_decides_is_checked_by_the_rows_that_it_takes(workspace: Workspace) -> None:
+    limited = checked(workspace, auto="max_steps", batch_size=2, max_rows=20)
+    assert limited.steps == decisions.PASSES * 10
+    assert limited.notes[0].endswith("(steps: 30, 30, 30).")
+
+
+def test_seeds_and_minutes_are_told_apart_from_folds(workspace: Workspace) -> None:
+    seeds = checked(workspace, auto="all", seeds=3).notes[0]
+    assert seeds.startswith("This is the training of one seed.") and "3 models" in seeds
+    assert "without a part" not in seeds
+    limited = checked(workspace, auto="all", minutes=5).notes
+    assert any("5 minutes" in note for note in limited)

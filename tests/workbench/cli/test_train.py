@@ -15,6 +15,7 @@ from workbench.cli import train
 from workbench.cli.main import build_parser
 from workbench.cli.running import words
 from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
+from workbench.jobs.suggested import fitting
 from workbench.recipes.decided import DECISIONS
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_kinds import TrainRerankerRecipe
@@ -175,6 +176,23 @@ def test_a_clone_that_fits(workspace: Workspace) -> None:
     with pytest.raises(BadInput, match="no suggestion 3"):
         recipe(workspace, "--clone", job.id, "--fitting", "3")
     assert recipe(workspace, "--clone", job.id).batch_size == 32
+
+
+def test_a_clone_that_fits_decides_all_but_what_is_changed(workspace: Workspace) -> None:
+    changes = {"batch_size": 8, "gradient_accumulation": 4}
+    decides = {"dataset": "d", "auto": "max_steps,batch_size,learning_rate"}
+    job = workspace.store.jobs.insert(
+        make.job(
+            "decides",
+            task="train-embedding",
+            recipe=decides,
+            error={"suggestions": [{"changes": changes, "sentence": "Less."}]},
+        )
+    )
+    for again in (recipe(workspace, "--clone", job.id, "--fitting"), fitting(workspace, job, 1)):
+        assert isinstance(again, TrainRecipe)
+        assert (again.batch_size, again.gradient_accumulation) == (8, 4)
+        assert again.decides == ("max_steps", "learning_rate")
 
 
 def test_options_about_another_option(workspace: Workspace) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from workbench.cli.running import words
 from workbench.comparison import trained
 
 AUTO: dict[str, Any] = {
@@ -128,3 +129,12 @@ def test_the_best_of_several_looks_is_said_to_be() -> None:
     assert "the highest of 9 evaluations" in trained.of_looks({**WRITTEN, "looks": 9})
     assert trained.of_looks({**WRITTEN, "looks": 1}) == ""
     assert trained.of_looks({**AUTO, "looks": 3}) == ""
+
+
+def test_a_run_that_could_not_measure_says_its_own_reason_and_keeps_the_original() -> None:
+    why = "There is no time to measure within the minutes that you give."
+    found = {**NO_BETTER, "p_value": None, "best": {}, "baseline": {}, "unmeasured": why}
+    said = f"{why} Until you have compared them, keep all-MiniLM-L6-v2."
+    assert trained.unmeasured(found) == said
+    assert said in words(found) and "no dev queries" not in words(found)
+    assert "no dev queries" in words({**WRITTEN, "best": {}, "baseline": {}})

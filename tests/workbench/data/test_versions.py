@@ -5,12 +5,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from tests.workbench.data.fakes import bring, context, everything, lines
 from workbench.data.edit import EVERY
 from workbench.data.reader import DatasetReader
+from workbench.data.splits import CODES
 from workbench.data.versions import Changes, new_version, versions
 from workbench.data.writer import Manifest
 from workbench.errors import BadInput, JobCancelled
@@ -299,3 +301,21 @@ def test_a_manifest_from_before_is_read(reader: DatasetReader) -> None:
     del values["lineage"], values["pairs"]
     path.write_text(json.dumps(values))
     assert Manifest.read(path).lineage == []
+
+
+def test_what_a_person_brings_or_moves_is_not_taken_for_carved(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    rows = [{"query": f"q{n}", "pos": [f"p{n}"]} for n in range(100)]
+    _, reader = bring(workspace, lines(tmp_path / "all.jsonl", rows))
+    assert reader.summary["carved"] == {"test": 10, "dev": 10}
+    codes = reader.query_codes()
+    dev, train = (int(np.flatnonzero(codes == CODES[name])[0]) for name in ("dev", "train"))
+    fewer = changed(workspace, reader, drop_queries=[dev])
+    assert fewer.summary["carved"] == {"test": 10, "dev": 9}
+    new = pa.table({"text": ["their own"], "split": ["dev"]})
+    judged = [(fewer.counts["queries"], 0, 1)]
+    brought = changed(workspace, fewer, new_queries=new, add_judgments=judged)
+    assert brought.summary["carved"] == {"test": 10}
+    moved = changed(workspace, brought, move_queries={train: "test"})
+    assert moved.summary["carved"] == {}

@@ -11,6 +11,7 @@ from workbench.recipes.decided import (
     as_written,
     given_by,
     started_from,
+    with_preset,
 )
 from workbench.recipes.describe import describe
 from workbench.recipes.train import KINDS, TrainEmbeddingRecipe
@@ -65,6 +66,28 @@ def test_scored_pairs_and_several_devices_run_as_written(how: dict[str, object])
     assert made.auto == "" and made.epochs == 2.0
     assert started("quick", **how).auto == "" and started("quick", **how).epochs == 1.0
     assert started("auto", epochs=5, **how).epochs == 5
+
+
+def test_what_a_file_says_beside_all_is_given() -> None:
+    said = {"auto": ALL, "learning_rate": 1e-5}
+    made = read(**started_from(TrainEmbeddingRecipe, said, {"negatives": 3}))
+    assert made.decides == tuple(o for o in DECISIONS if o not in ("learning_rate", "negatives"))
+    said = {"auto": ALL, "epochs": 3}
+    assert read(**started_from(TrainEmbeddingRecipe, said, {})).auto == ""
+
+
+def test_a_preset_decides_anew_what_an_earlier_run_had() -> None:
+    earlier = read(epochs=3.0, learning_rate=1e-5, seed=7).model_dump(mode="json")
+    start = with_preset(earlier, TrainEmbeddingRecipe.presets["auto"])
+    made = read(**started_from(TrainEmbeddingRecipe, start, {}))
+    assert made.decides == DECISIONS and made.seed == 7
+    quick = with_preset(earlier, TrainEmbeddingRecipe.presets["quick"])
+    assert quick == {**earlier, **TrainEmbeddingRecipe.presets["quick"]}
+
+
+def test_one_named_device_is_one() -> None:
+    assert started("auto", devices="gpu:1").decides == DECISIONS
+    assert started("auto", devices="gpu:0,gpu:1").auto == ""
 
 
 def test_a_run_that_is_repeated_has_what_was_decided_and_decides_nothing() -> None:
