@@ -17,6 +17,7 @@ from workbench.evaluation.pictures import no_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.plurals import counted
+from workbench.recipes.base import how_many
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
 
 WITHOUT_PICTURE = (
@@ -156,7 +157,8 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     each epoch. Where the batch's other documents are negatives too, it may have fewer than others,
     or none.
     """
-    table, judged = training_table(reader, recipe, recipe.negatives * passes(recipe))
+    most = passes(reader, recipe)
+    table, judged = training_table(reader, recipe, recipe.negatives * most)
     relevant, itself = no_negatives(reader, judged)
     queries = table["query"].to_numpy().astype(np.int64)
     positives = table["positive"].to_numpy().astype(np.int64)
@@ -164,7 +166,7 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     width, notes = _width(recipe, given)
     draws = 1
     if width:
-        draws = max(1, min(passes(recipe), -(-max(map(len, given)) // width)))
+        draws = max(1, min(most, -(-max(map(len, given)) // width)))
     if width and in_columns(recipe, len(given)):
         filler = _Filler(int(reader.counts["documents"]), relevant, recipe.seed)
         given = [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)]
@@ -177,9 +179,17 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     return TrainingRows(queries, positives, negatives, relevant, notes + gone, draws)
 
 
-def passes(recipe: Any) -> int:
-    """How many times a run goes through its rows, as far as negatives are drawn anew."""
-    return MOST_DRAWS if recipe.max_steps else min(MOST_DRAWS, math.ceil(recipe.epochs))
+def passes(reader: DatasetReader, recipe: Any) -> int:
+    """How many times a run goes through its rows, as far as negatives are drawn anew: at least
+    once. That of all devices is counted as that of many: rows are the same on every machine."""
+    passed = recipe.epochs
+    if recipe.max_steps:
+        judged = reader.judgments("train")["grade"]
+        rows = max(1, pc.sum(pc.greater_equal(judged, 1)).as_py() or 0)
+        devices = how_many(recipe.devices, ("",) * MOST_DRAWS)
+        step = recipe.batch_size * recipe.gradient_accumulation * devices
+        passed = recipe.max_steps * step / min(rows, recipe.max_rows or rows)
+    return max(1, min(MOST_DRAWS, math.ceil(passed)))
 
 
 def in_turn(own: Sequence[int], width: int, draws: int, random: np.random.Generator) -> list[int]:

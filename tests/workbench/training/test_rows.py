@@ -168,6 +168,21 @@ def test_one_pass_draws_once_and_so_does_data_without_more() -> None:
     assert build_rows(reader, recipe(negatives=1, max_steps=100)).draws == 5
 
 
+def test_a_run_of_few_steps_draws_no_oftener_than_it_sees_its_rows() -> None:
+    many = [(f"q{at}", [f"p{at}"], [f"n{at}-{one}" for one in range(9)]) for at in range(40)]
+    reader = FakeReader({"train": many})
+
+    def draws(**values: Any) -> int:
+        return build_rows(reader, recipe(negatives=1, **values)).draws
+
+    assert draws(max_steps=5, batch_size=8) == 1
+    assert draws(max_steps=6, batch_size=8) == 2
+    assert draws(max_steps=6, batch_size=8, gradient_accumulation=2) == 3
+    assert draws(max_steps=6, batch_size=8, devices="2") == 3
+    assert draws(max_steps=5, batch_size=8, max_rows=20) == 2
+    assert draws(max_steps=900, batch_size=8) == 8
+
+
 def test_a_teacher_s_scores_are_those_of_each_draw_s_documents() -> None:
     reader = FakeReader({"train": MANY[:1]})
     table = reader.candidates("train")
