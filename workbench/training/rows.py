@@ -158,17 +158,23 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     or none.
     """
     most = passes(reader, recipe)
-    table, judged = training_table(reader, recipe, recipe.negatives * most)
+    pictures = pictured(reader) if recipe.model_kind.reads_pictures else None
+    # Of those that bring pictures and texts, as many as there are: the texts are left out.
+    asked = recipe.negatives * most if pictures is None else int(reader.counts["documents"])
+    table, judged = training_table(reader, recipe, asked)
     relevant, itself = no_negatives(reader, judged)
     queries = table["query"].to_numpy().astype(np.int64)
     positives = table["positive"].to_numpy().astype(np.int64)
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
+    if pictures is not None:
+        given = [[one for one in own if pictures[one]] for own in given]
     width, notes = _width(recipe, given)
     draws = 1
     if width:
         draws = max(1, min(most, -(-max(map(len, given)) // width)))
     if width and in_columns(recipe, len(given)):
-        filler = _Filler(int(reader.counts["documents"]), relevant, recipe.seed)
+        among = np.arange(int(reader.counts["documents"]))
+        filler = _Filler(among if pictures is None else among[pictures], relevant, recipe.seed)
         given = [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)]
         notes = notes or filler.notes(len(given))
     elif width:
@@ -235,11 +241,16 @@ def refuse_no_negatives(recipe: TrainRecipe, rows: TrainingRows) -> None:
     )
 
 
+def pictured(reader: DatasetReader) -> NDArray[np.bool_]:
+    """Which documents have a picture."""
+    table = reader.documents_at(range(int(reader.counts["documents"])), ["picture"])
+    seen: NDArray[np.bool_] = table["picture"].is_valid().to_numpy()
+    return seen
+
+
 def with_pictures(reader: DatasetReader, rows: TrainingRows) -> TrainingRows:
-    """The rows whose documents all have a picture; raises :class:`BadInput` where none has."""
-    table = reader.documents_at(range(int(reader.counts["documents"])))["picture"]
-    seen = table.is_valid().to_numpy()
-    keep = seen[rows.positives] & (seen[rows.negatives] | (rows.negatives < 0)).all(axis=1)
+    """The rows whose relevant document has a picture; raises :class:`BadInput` where none has."""
+    keep = pictured(reader)[rows.positives]
     if not keep.any():
         raise no_pictures(reader)
     if keep.all():
@@ -274,7 +285,7 @@ class _Filler:
     to its query: the same assumption that in-batch negatives rest on.
     """
 
-    def __init__(self, documents: int, relevant: dict[int, list[int]], seed: int) -> None:
+    def __init__(self, documents: Rows, relevant: dict[int, list[int]], seed: int) -> None:
         self.documents = documents
         self.relevant = relevant
         self.random = np.random.default_rng(seed)
@@ -295,13 +306,13 @@ class _Filler:
         return [self._draw(set(self.relevant.get(int(query), ()))) for _ in range(width)]
 
     def _draw(self, relevant: set[int]) -> int:
-        if len(relevant) >= self.documents:
+        if len(relevant) >= len(self.documents) and relevant.issuperset(self.documents.tolist()):
             raise BadInput(
                 "Every document is relevant to the query, so there are no negatives.",
                 "Add queries with other documents, or give negatives in the file.",
             )
         while True:
-            document = int(self.random.integers(self.documents))
+            document = int(self.random.choice(self.documents))
             if document not in relevant:
                 return document
 
