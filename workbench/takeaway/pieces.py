@@ -41,7 +41,9 @@ def read_rows():
 '''
 
 ROWS = """
-NONE = ""  # Stands where a row has fewer negatives than others.
+# Stands where a row has fewer negatives than others. Not None: the library's model card takes the
+# lengths of texts. Not "": a document may have no words.
+NONE = "\\0"
 
 
 def as_dataset(rows):

@@ -4,14 +4,14 @@ In-batch negatives take every other row's documents for wrong ones. So no batch 
 one query, nor a document that is judged relevant to the query of another row. Rows that may not
 meet are dealt out like cards, one batch after the other: an epoch of n rows, of which at most g may
 not meet each other, then has max(n / batch size, g) batches, and sees every row once. Where a few
-queries (or documents) have so many rows that batches would be far from full, an epoch has as many
-of these as fill its batches, others each time.
+queries have so many rows that batches would be far from full, an epoch has as many of these as fill
+its batches, others each time, but at least half of all rows.
 """
 
 import copy
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,9 +117,11 @@ def _lists(keys: Numbers, values: Numbers) -> dict[int, list[int]]:
     }
 
 
-#: So full are batches that rows of one query, or of one document, are spread over: one query with
-#: many documents would otherwise cost all others most of their in-batch negatives.
+#: So full are batches that rows of one query are spread over, as long as an epoch keeps so large a
+#: share of all rows: one query with many documents would otherwise cost all others most of their
+#: in-batch negatives.
 _FULL = 0.75
+_KEPT = 0.5
 #: So large a share of the rows may a later epoch leave out besides, rather than have the batches
 #: of the first one again.
 _MISSED = 0.01
@@ -216,13 +218,15 @@ class Batching:
         return found if same else self._first
 
     def _kept(self, number: int) -> Numbers:
-        """The rows of an epoch: all, but of a query (or a document) no more than there are other
-        rows to make batches with. Which ones is another choice in each epoch."""
+        """The rows of an epoch: all, but of a query no more than fill its batches, and of a
+        document no more than there are other rows to learn them with. Which ones is another choice
+        in each epoch."""
         rows = np.arange(len(self.rows), dtype=np.int64)
-        for labels in (self.rows.queries, self._links.positives):
-            distinct = len(np.unique(labels[rows]))
-            full = math.ceil(_FULL * min(self.size * self._split, distinct))
-            rows = _capped(rows, labels, max(self._smallest, full), self.seed, number)
+        queries, positives = self.rows.queries, self._links.positives
+        most = _of_query(_counts(queries), self.size * self._split, self._smallest)
+        rows = _capped(rows, queries, most, self.seed, number)
+        most = _fitting(_counts(positives[rows]), self._smallest)
+        rows = _capped(rows, positives, most, self.seed, number)
         surplus = len(rows) % self._split
         if surplus:
             random = np.random.default_rng((self.seed, number, 2))
@@ -271,28 +275,56 @@ def _largest(labels: Numbers) -> int:
     return int(np.unique(labels, return_counts=True)[1].max(initial=0))
 
 
-def _capped(rows: Numbers, labels: Numbers, least: int, seed: int, number: int) -> Numbers:
-    """Rows of which none is left over when batches of ``least`` rows are made, no two of one label
-    in a batch. With ``least`` 1 these are all."""
-    own = labels[rows]
-    _, inverse, counts = np.unique(own, return_inverse=True, return_counts=True)
-    if least <= 1 or not len(rows) or len(rows) >= least * counts.max():
-        return rows
+def expected(queries: Numbers, positives: Numbers, size: int, least: int) -> tuple[int, int]:
+    """About how many rows and batches an epoch has, from the query and the positive (n,) of each
+    row: as :class:`Batching` makes them where no other document keeps rows apart."""
+    asked, read = _counts(queries), _counts(positives)
+    most = _of_query(asked, size, least), _fitting(read, least)
+    rows = min(int(np.minimum(asked, most[0]).sum()), int(np.minimum(read, most[1]).sum()))
+    largest = max(min(int(asked.max(initial=0)), most[0]), min(int(read.max(initial=0)), most[1]))
+    return rows, max(-(-rows // size), largest)
+
+
+def _counts(labels: Numbers) -> Numbers:
+    return np.unique(labels, return_counts=True)[1].astype(np.int64)
+
+
+def _of_query(counts: Numbers, size: int, least: int) -> int:
+    """The most rows of one query that an epoch has, where its queries have ``counts``: as many as
+    still leave batches full, unless fewer than half of all rows would be kept so."""
+    full = max(least, math.ceil(_FULL * min(size, len(counts))))
+    enough = _KEPT * counts.sum()
+    too_few = _last(counts, lambda most: int(np.minimum(counts, most).sum()) < enough)
+    return min(_fitting(counts, least), max(_fitting(counts, full), too_few + 1))
+
+
+def _fitting(counts: Numbers, least: int) -> int:
+    """The most rows of one label of which none is left over when batches of ``least`` rows are
+    made, no two of one label in a batch. With ``least`` 1 these are all."""
     # c batches take at most c rows of a label, and need least * c rows in all.
-    low, high = 0, int(counts.max())
+    return _last(counts, lambda most: int(np.minimum(counts, most).sum()) >= least * most)
+
+
+def _last(counts: Numbers, holds: Callable[[int], bool]) -> int:
+    """The largest number up to the largest of ``counts`` for which ``holds`` does, as it does for
+    all below it."""
+    low, high = 0, int(counts.max(initial=0))
     while low < high:
         middle = (low + high + 1) // 2
-        if int(np.minimum(counts, middle).sum()) >= least * middle:
-            low = middle
-        else:
-            high = middle - 1
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
+
+
+def _capped(rows: Numbers, labels: Numbers, most: int, seed: int, number: int) -> Numbers:
+    """The rows without those of a label that are more than ``most``."""
+    _, inverse, counts = np.unique(labels[rows], return_inverse=True, return_counts=True)
     keep = np.ones(len(rows), bool)
-    for label in np.flatnonzero(counts > low):
+    for label in np.flatnonzero(counts > most):
         places = np.random.default_rng((seed, int(label))).permutation(
             np.flatnonzero(inverse == label)
         )
         # The next so many in each epoch, so that in time all are seen.
-        turn = np.arange(number * low, (number + 1) * low) % len(places)
+        turn = np.arange(number * most, (number + 1) * most) % len(places)
         keep[places] = False
         keep[places[turn]] = True
     return rows[keep]

@@ -18,6 +18,7 @@ from workbench.models.contract import Contract
 from workbench.plurals import counted
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainRecipe
+from workbench.training.batches import expected
 from workbench.training.prepare import rows_of
 from workbench.training.rows import in_columns
 
@@ -240,15 +241,42 @@ class _Run:
 
 def _steps(reader: DatasetReader, recipe: TrainRecipe, devices: int) -> tuple[int, float]:
     """About how many steps the run takes, and how many rows it sees in them."""
-    if recipe.on_pairs:
-        rows = rows_of(reader, recipe, "train")
-    else:
-        rows = pc.sum(pc.greater_equal(reader.judgments("train")["grade"], 1)).as_py() or 0
-    rows = max(1, min(rows, recipe.max_rows or rows))
-    step = min(rows, recipe.batch_size * devices * recipe.gradient_accumulation)
+    rows, batches = _epoch(reader, recipe, devices)
+    each = math.ceil(batches / devices / recipe.gradient_accumulation)
     if recipe.max_steps:
-        return recipe.max_steps, recipe.max_steps * step
-    return math.ceil(recipe.epochs * math.ceil(rows / step)), recipe.epochs * rows
+        step = min(rows, recipe.batch_size * devices * recipe.gradient_accumulation)
+        return recipe.max_steps, recipe.max_steps * min(step, rows / each)
+    return math.ceil(recipe.epochs * each), recipe.epochs * rows
+
+
+def _epoch(reader: DatasetReader, recipe: TrainRecipe, devices: int) -> tuple[int, int]:
+    """Rows and batches of an epoch, as the run will make them, or nearly."""
+    if recipe.on_pairs:
+        found = np.arange(rows_of(reader, recipe, "train"))[:, None]
+    else:
+        judged = reader.judgments("train")
+        judged = judged.filter(pc.greater_equal(judged["grade"], 1))
+        found = np.stack([judged[name].to_numpy() for name in ("query", "document")], axis=1)
+    if recipe.max_rows and recipe.max_rows < len(found):
+        random = np.random.default_rng(recipe.seed)
+        found = found[random.choice(len(found), recipe.max_rows, replace=False)]
+    if not recipe.in_batch or not len(found):
+        return max(1, len(found)), max(1, math.ceil(len(found) / recipe.batch_size))
+    together = devices if getattr(recipe, "negatives_cross_device", False) else 1
+    least = max(together, 2 if recipe.needs_other_rows(_fewest(reader, recipe)) else 1)
+    rows, batches = expected(found[:, 0], found[:, 1], recipe.batch_size * together, least)
+    return max(1, rows), max(1, batches * together)
+
+
+def _fewest(reader: DatasetReader, recipe: TrainRecipe) -> int:
+    """Negatives of the row that has the fewest."""
+    asked = int(getattr(recipe, "negatives", 0))
+    if not asked or recipe.on_pairs:
+        return 0
+    given = pc.value_counts(reader.candidates("train")["query"]).field("counts").to_numpy()
+    if len(given) < int(reader.counts["splits"]["train"]):
+        return 0
+    return min(asked, int(given.min(initial=0)))
 
 
 @dataclass(frozen=True, slots=True)

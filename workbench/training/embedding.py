@@ -83,7 +83,7 @@ class EmbeddingTraining:
         self, run: Run, loaded: LoadedEmbedding, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
         recipe, contract = run.recipe, loaded.contract
-        learned = _learned(run.reader, recipe, contract)
+        learned = _learned(run.reader, run.asks_rows, contract)
         rows = learned.rows
         model = ready_for_training(loaded.model, contract)
         lengths = training_lengths(model, recipe)

@@ -93,7 +93,7 @@ class ImageTextTraining:
         self, run: Run, loaded: LoadedImageText, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
         recipe, contract, model = run.recipe, loaded.contract, loaded.model
-        rows = with_pictures(run.reader, build_rows(run.reader, recipe))
+        rows = with_pictures(run.reader, build_rows(run.reader, run.asks_rows))
         captions, _ = load_texts(run.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
         lengths = training_lengths(model, recipe)

@@ -80,7 +80,7 @@ class LateInteractionTraining:
         self, run: Run, loaded: LoadedLateInteraction, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
         recipe, contract, model = run.recipe, loaded.contract, loaded.model
-        rows = build_rows(run.reader, recipe)
+        rows = build_rows(run.reader, run.asks_rows)
         queries, documents = load_texts(run.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
         model.max_seq_length = max(contract.query_max_len, contract.passage_max_len)

@@ -9,6 +9,7 @@ import resource
 import shutil
 import sys
 import time
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -57,7 +58,7 @@ def run(recipe: MeasureRecipe, context: JobContext) -> dict[str, Any]:
     context.forget_metrics_after(-1)
     kind = whole.model_kind
     training = kind.load(kind.training)()
-    run = look_up(few, context, training, measures=False)
+    run = replace(look_up(few, context, training, measures=False), whole=whole)
     try:
         return _measure(run, whole, training)
     finally:

@@ -39,7 +39,7 @@ def candidate_rows(
     Those that the data gives come first, then those that the first stage finds. Raises
     :class:`BadInput` when there is nothing to learn from.
     """
-    draws = passes(recipe)
+    draws = passes(reader, recipe)
     table, judged = training_table(reader, recipe, negatives=recipe.negatives * draws)
     relevant, itself = no_negatives(reader, judged)
     found, origin = mine(

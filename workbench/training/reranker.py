@@ -186,7 +186,7 @@ def _rows(run: Run) -> TrainingRows:
     recipe = run.recipe
     encoder = first_stage_model(recipe, run.context, Place(run.device, run.precision))
     said = reports(run.context, "Finding negatives")
-    return candidate_rows(run.reader, recipe, encoder, **said)
+    return candidate_rows(run.reader, run.asks_rows, encoder, **said)
 
 
 def reranker_loss(model: Any, recipe: TrainRerankerRecipe) -> torch.nn.Module:

@@ -17,6 +17,7 @@ from workbench.evaluation.pictures import no_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.plurals import counted
+from workbench.recipes.base import how_many
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
 
 WITHOUT_PICTURE = (
@@ -156,17 +157,24 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     each epoch. Where the batch's other documents are negatives too, it may have fewer than others,
     or none.
     """
-    table, judged = training_table(reader, recipe, recipe.negatives * passes(recipe))
+    most = passes(reader, recipe)
+    pictures = pictured(reader) if recipe.model_kind.reads_pictures else None
+    # Of those that bring pictures and texts, as many as there are: the texts are left out.
+    asked = recipe.negatives * most if pictures is None else int(reader.counts["documents"])
+    table, judged = training_table(reader, recipe, asked)
     relevant, itself = no_negatives(reader, judged)
     queries = table["query"].to_numpy().astype(np.int64)
     positives = table["positive"].to_numpy().astype(np.int64)
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
+    if pictures is not None:
+        given = [[one for one in own if pictures[one]] for own in given]
     width, notes = _width(recipe, given)
     draws = 1
     if width:
-        draws = max(1, min(passes(recipe), -(-max(map(len, given)) // width)))
+        draws = max(1, min(most, -(-max(map(len, given)) // width)))
     if width and in_columns(recipe, len(given)):
-        filler = _Filler(int(reader.counts["documents"]), relevant, recipe.seed)
+        among = np.arange(int(reader.counts["documents"]))
+        filler = _Filler(among if pictures is None else among[pictures], relevant, recipe.seed)
         given = [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)]
         notes = notes or filler.notes(len(given))
     elif width:
@@ -177,9 +185,17 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     return TrainingRows(queries, positives, negatives, relevant, notes + gone, draws)
 
 
-def passes(recipe: Any) -> int:
-    """How many times a run goes through its rows, as far as negatives are drawn anew."""
-    return MOST_DRAWS if recipe.max_steps else min(MOST_DRAWS, math.ceil(recipe.epochs))
+def passes(reader: DatasetReader, recipe: Any) -> int:
+    """How many times a run goes through its rows, as far as negatives are drawn anew: at least
+    once. That of all devices is counted as that of many: rows are the same on every machine."""
+    passed = recipe.epochs
+    if recipe.max_steps:
+        judged = reader.judgments("train")["grade"]
+        rows = max(1, pc.sum(pc.greater_equal(judged, 1)).as_py() or 0)
+        devices = how_many(recipe.devices, ("",) * MOST_DRAWS)
+        step = recipe.batch_size * recipe.gradient_accumulation * devices
+        passed = recipe.max_steps * step / min(rows, recipe.max_rows or rows)
+    return max(1, min(MOST_DRAWS, math.ceil(passed)))
 
 
 def in_turn(own: Sequence[int], width: int, draws: int, random: np.random.Generator) -> list[int]:
@@ -225,11 +241,16 @@ def refuse_no_negatives(recipe: TrainRecipe, rows: TrainingRows) -> None:
     )
 
 
+def pictured(reader: DatasetReader) -> NDArray[np.bool_]:
+    """Which documents have a picture."""
+    table = reader.documents_at(range(int(reader.counts["documents"])), ["picture"])
+    seen: NDArray[np.bool_] = table["picture"].is_valid().to_numpy()
+    return seen
+
+
 def with_pictures(reader: DatasetReader, rows: TrainingRows) -> TrainingRows:
-    """The rows whose documents all have a picture; raises :class:`BadInput` where none has."""
-    table = reader.documents_at(range(int(reader.counts["documents"])))["picture"]
-    seen = table.is_valid().to_numpy()
-    keep = seen[rows.positives] & (seen[rows.negatives] | (rows.negatives < 0)).all(axis=1)
+    """The rows whose relevant document has a picture; raises :class:`BadInput` where none has."""
+    keep = pictured(reader)[rows.positives]
     if not keep.any():
         raise no_pictures(reader)
     if keep.all():
@@ -264,7 +285,7 @@ class _Filler:
     to its query: the same assumption that in-batch negatives rest on.
     """
 
-    def __init__(self, documents: int, relevant: dict[int, list[int]], seed: int) -> None:
+    def __init__(self, documents: Rows, relevant: dict[int, list[int]], seed: int) -> None:
         self.documents = documents
         self.relevant = relevant
         self.random = np.random.default_rng(seed)
@@ -285,13 +306,13 @@ class _Filler:
         return [self._draw(set(self.relevant.get(int(query), ()))) for _ in range(width)]
 
     def _draw(self, relevant: set[int]) -> int:
-        if len(relevant) >= self.documents:
+        if len(relevant) >= len(self.documents) and relevant.issuperset(self.documents.tolist()):
             raise BadInput(
                 "Every document is relevant to the query, so there are no negatives.",
                 "Add queries with other documents, or give negatives in the file.",
             )
         while True:
-            document = int(self.random.integers(self.documents))
+            document = int(self.random.choice(self.documents))
             if document not in relevant:
                 return document
 

@@ -128,6 +128,13 @@ class Run:
     #: When it is measured; None without dev queries.
     plan: DevPlan | None
     group: ProcessGroup
+    #: The recipe that a trial is cut from: it has the rows of the whole run, and their memory.
+    whole: Any = None
+
+    @property
+    def asks_rows(self) -> Any:
+        """The recipe whose rows are trained on."""
+        return self.recipe if self.whole is None else self.whole
 
     def dev_evaluation(self, loaded: Any) -> DevEvaluation | None:
         """Measures ``loaded`` on dev during training; all processes get the first one's values."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.training.batches import Batching, RowTexts
+from workbench.training.batches import Batching, RowTexts, expected
 
 
 def texts(queries: Any, documents: Any, relevant: Any = None) -> RowTexts:
@@ -84,9 +84,11 @@ def test_rows_of_queries_fill_batches(counts: list[int], size: int) -> None:
     made = Batching(texts(queries, range(len(queries))), size)
     seen = len(queries) - made.left_out
     full = math.ceil(0.75 * min(size, len(counts)))
-    assert seen >= full * (len(made) - 1)
+    half = 2 * (seen - len(counts)) <= len(queries) <= 2 * seen
+    assert half or seen >= full * (len(made) - 1)
     # Nothing is left out without need, no query ever, and each row has its turn.
     assert made.left_out == 0 or len(queries) < full * max(counts)
+    assert expected(made.rows.queries, made.rows.documents[:, 0], size, 1) == (seen, len(made))
     found = set()
     for epoch in range(max(counts)):
         rows = np.concatenate(made.epoch(epoch))
@@ -110,13 +112,30 @@ def test_one_query_with_many_rows_does_not_shrink_the_batches(least: int) -> Non
     assert len(seen) == 170
 
 
-@pytest.mark.parametrize("least", [1, 2])
-def test_one_query_with_most_of_the_rows_takes_turns(least: int) -> None:
+@pytest.mark.parametrize(("least", "kept"), [(1, 510), (2, 40)])
+def test_one_query_with_most_of_the_rows_takes_turns(least: int, kept: int) -> None:
+    """Half of all rows stay, unless too few others are there for a batch to have two."""
     rows = texts([0] * 1000 + list(range(1, 21)), range(1020))
     made = Batching(rows, 32, least=least)
-    assert (len(made), made.left_out, sizes(made)) == (1, 999, [21])
-    seen = {int(row) for epoch in range(1000) for batch in made.epoch(epoch) for row in batch}
+    assert (len(made), made.left_out) == (kept - 20, 1020 - kept)
+    seen = {int(row) for epoch in range(50) for batch in made.epoch(epoch) for row in batch}
     assert len(seen) == 1020
+
+
+@pytest.mark.parametrize("least", [1, 2])
+def test_few_answers_to_many_questions_leave_no_question_out(least: int) -> None:
+    """A thousand questions about twenty answers, one of which is that of three hundred."""
+    answers = [0] * 300 + [1 + at % 19 for at in range(700)]
+    made = Batching(texts(range(1000), answers), 32, least=least)
+    assert (len(made), made.left_out) == (300, 0)
+
+
+@pytest.mark.parametrize("least", [1, 2])
+def test_an_epoch_keeps_half_of_the_rows(least: int) -> None:
+    """Five queries with 300 rows each: batches three quarters full would have 31 of each."""
+    queries = [at // 300 for at in range(1500)] + [5 + at // 2 for at in range(600)]
+    made = Batching(texts(queries, range(2100)), 32, least=least)
+    assert (len(made), made.left_out) == (90, 1050)
 
 
 def test_four_queries_with_a_hundred_texts_each_are_all_seen() -> None:
@@ -180,6 +199,5 @@ def test_many_rows_take_time_by_their_number() -> None:
     positives = np.where(numbers < hub, count, numbers)
     negatives = np.where((numbers >= hub) & (numbers < 2 * hub), count, numbers)
     made = Batching(texts(numbers, np.stack([positives, negatives], axis=1)), 32)
-    assert len(made) < count / 24
-    assert made.left_out < hub
-    assert np.mean(sizes(made)) > 20
+    assert made.left_out == 0
+    assert hub <= len(made) <= hub + 2 * hub // 32 + 1

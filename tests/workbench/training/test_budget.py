@@ -9,7 +9,8 @@ import pytest
 from tests.workbench.training.fakes import FakeReader
 from workbench.models.contract import Contract
 from workbench.recipes.train import KINDS, TrainRecipe
-from workbench.training.budget import AROUND, SHARE, DevPlan, Sizes, plan
+from workbench.training.budget import AROUND, SHARE, DevPlan, Sizes, _steps, plan
+from workbench.training.epoch import planned
 
 #: 40 bytes are 12 tokens, 400 bytes 102: so are all queries and documents here.
 QUERY, DOCUMENT = "q" * 36, "d" * 396
@@ -105,6 +106,22 @@ def test_looks_never_come_to_more_than_were_counted(reader: Any) -> None:
         found = decided(reader, recipe(max_steps=steps))
         assert found.looks(steps) <= found.most == min(found.most, steps)
         assert found.looks(steps) == math.ceil(steps / found.eval_steps(steps))
+
+
+def test_steps_are_those_of_the_batches_that_can_be_made() -> None:
+    """Many questions to few answers make small batches; a query with many rows has few of them in
+    an epoch."""
+    answers = {at: at % 7 + 1 if at > 100 else 0 for at in range(300)}
+    shared = [(f"{QUERY}{at:04}", [f"{DOCUMENT}{answer:04}"], []) for at, answer in answers.items()]
+    many = [(QUERY, [f"{DOCUMENT}{at:04}" for at in range(400)], [])]
+    many += [(f"{QUERY}{at:04}", [f"{DOCUMENT}{400 + at}"], []) for at in range(500)]
+    for rows, steps, seen in ((shared, 101, 300), (many, 21, 521)):
+        reader: Any = FakeReader({"train": rows})
+        made = planned(reader, recipe(), 1)
+        assert (len(made), len(made.rows) - made.left_out) == (steps, seen)
+        assert _steps(reader, recipe(epochs=2), 1) == (2 * steps, 2 * seen)
+        taken, read = _steps(reader, recipe(max_steps=10), 1)
+        assert (taken, read) == (10, pytest.approx(10 * seen / steps))
 
 
 def test_without_dev_there_is_nothing_to_measure() -> None:

@@ -78,6 +78,23 @@ def test_every_kind(kind: str, tiny: Path, tmp_path: Path) -> None:
     assert (found["kind"], found["steps"]) == (kind, 2)
 
 
+def test_its_rows_are_those_of_the_whole_run(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All draws of negatives stand in memory from the first step on."""
+    from workbench.training import measure as module
+
+    found, batching = [], module.batching
+
+    def noted(reader: Any, rows: Any, *more: Any) -> Any:
+        found.append(rows.draws)
+        return batching(reader, rows, *more)
+
+    monkeypatch.setattr(module, "batching", noted)
+    measure(recipe(tiny, "reranker", steps=2, negatives=1, epochs=3), start(tmp_path))
+    assert found == [3]
+
+
 def test_it_stops_between_two_steps(tiny: Path, tmp_path: Path) -> None:
     context = start(tmp_path, cancel_at=2)
     with pytest.raises(JobCancelled):

@@ -149,6 +149,8 @@ def test_wrong_documents_are_drawn_anew_in_each_epoch() -> None:
     recipe = TrainRerankerRecipe(dataset="pets", negatives=3, epochs=2.0, first_stage="bm25")
     rows = candidate_rows(reader, recipe, None)
     assert (rows.width, rows.draws, len(rows)) == (3, 2, 6)
+    short = recipe.model_copy(update={"max_steps": 3, "batch_size": 2})
+    assert candidate_rows(reader, short, None).draws == 1
     first, second = rows.drawn(0), rows.drawn(1)
     assert (first != second).any() and (first >= 0).all() and (second >= 0).all()
     # Of given ones the next come first; the last row has five.

@@ -9,11 +9,13 @@ from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.training.rows import (
     build_rows,
     load_texts,
     own_prompts_note,
     teacher_scores,
+    with_pictures,
 )
 
 
@@ -168,6 +170,21 @@ def test_one_pass_draws_once_and_so_does_data_without_more() -> None:
     assert build_rows(reader, recipe(negatives=1, max_steps=100)).draws == 5
 
 
+def test_a_run_of_few_steps_draws_no_oftener_than_it_sees_its_rows() -> None:
+    many = [(f"q{at}", [f"p{at}"], [f"n{at}-{one}" for one in range(9)]) for at in range(40)]
+    reader = FakeReader({"train": many})
+
+    def draws(**values: Any) -> int:
+        return build_rows(reader, recipe(negatives=1, **values)).draws
+
+    assert draws(max_steps=5, batch_size=8) == 1
+    assert draws(max_steps=6, batch_size=8) == 2
+    assert draws(max_steps=6, batch_size=8, gradient_accumulation=2) == 3
+    assert draws(max_steps=6, batch_size=8, devices="2") == 3
+    assert draws(max_steps=5, batch_size=8, max_rows=20) == 2
+    assert draws(max_steps=900, batch_size=8) == 8
+
+
 def test_a_teacher_s_scores_are_those_of_each_draw_s_documents() -> None:
     reader = FakeReader({"train": MANY[:1]})
     table = reader.candidates("train")
@@ -184,3 +201,25 @@ def test_a_teacher_s_scores_are_those_of_each_draw_s_documents() -> None:
     documents = rows.columns["negative_1"].tolist()
     assert len(documents) == rows.draws == 5
     assert found == [[9.0, scores[one]] for one in documents]
+
+
+def test_of_pictures_and_texts_negatives_are_pictures() -> None:
+    """A row is left out where its relevant document is a text, not where a negative is one."""
+    queries = [(f"q{at}", [f"p{at}"], [f"text {at}", f"n{at}"]) for at in range(4)]
+    queries += [("q4", ["a text"], ["n0"]), ("q5", ["p5"], ["only a text"])]
+    reader: Any = FakeReader({"train": queries})
+    table = reader._documents.to_pylist()
+    for one in table:
+        one["picture"] = None if "text" in one["text"] else f"{one['text']}.png"
+    reader._documents = reader._documents.from_pylist(table, schema=reader._documents.schema)
+
+    def named(rows: Any) -> dict[str, list[str]]:
+        return {query: wrong for query, _, wrong in texts_of(reader, rows)}
+
+    values: dict[str, Any] = {"dataset": "drawn", "negatives": 1, "epochs": 1.0}
+    rows = with_pictures(reader, build_rows(reader, TrainImageTextRecipe(**values)))
+    assert named(rows) == {**{f"q{at}": [f"n{at}"] for at in range(4)}, "q5": []}
+    assert "1 of 6 training rows were left out" in rows.notes[-1]
+    # Where each row needs one, it is drawn from the pictures.
+    rows = build_rows(reader, TrainImageTextRecipe(**values, batch_size=1))
+    assert all(len(one) == 1 and "text" not in one[0] for one in named(rows).values())
