@@ -334,7 +334,9 @@ def given(recipe: type[Recipe], values: Mapping[str, Any], preset: str) -> dict[
     """
     asked = str(values.get("auto") or "")
     if not asked:
-        return dict(values)
+        # What stood empty is not typed in: the recipe's defaults hold.
+        stood = decided(recipe, recipe.presets[preset].get("auto") if preset else ALL)
+        return {k: value for k, value in values.items() if k not in stood or value is not None}
     names = DECISIONS if asked == ALL else [name.strip() for name in asked.split(",")]
     empty = decided(recipe, recipe.presets[preset].get("auto") if preset else asked)
     theirs = {name for name in empty if values.get(name) is not None}

@@ -319,6 +319,15 @@ def test_who_says_how_long_to_train_has_it_trained_as_written(field: str) -> Non
     assert getattr(quick, field) == 3 and quick.decides == ()
 
 
+def test_who_empties_auto_has_it_trained_as_written() -> None:
+    recipe = submitted(auto(), auto="", negatives="2")
+    fields = TrainEmbeddingRecipe.model_fields
+    assert recipe.decides == () and recipe.negatives == 2
+    assert all(getattr(recipe, name) == fields[name].default for name in DECIDED - {"negatives"})
+    with pytest.raises(BadRecipe):
+        submitted(auto("quick"), auto="", batch_size="")
+
+
 @pytest.mark.parametrize("preset", ["quick", "balanced", "thorough"])
 def test_the_other_presets_are_read_as_they_stand(preset: str) -> None:
     one = auto(preset)
