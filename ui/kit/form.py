@@ -262,16 +262,25 @@ def preset_values(recipe: type[Recipe], preset: str) -> dict[str, Any]:
 def listen_presets(form: Form, presets: gr.Radio) -> None:
     """Choosing a preset fills in its fields, and says what it does."""
     touched = set(preset_values(form.recipe, next(iter(form.recipe.presets))))
+    # No preset names these: what was typed there stays where it is not decided.
+    typed = [spec.name for spec in form.specs if spec.name in decided(form.recipe, ALL) - touched]
     if decides(form.recipe):
-        touched |= {*decided(form.recipe, ALL), *IN_SIGHT}
+        touched |= {*typed, *IN_SIGHT}
 
-    def fill(preset: str) -> dict[Any, Any]:
+    def fill(preset: str, *held: Any) -> dict[Any, Any]:
         values = preset_values(form.recipe, preset)
+        empty = decided(form.recipe, values.get("auto"))
+        kept = {
+            name
+            for name, value in zip(typed, held, strict=True)
+            if name not in empty and value not in ("", None)
+        }
         about = gr.update(info=about_preset(preset))
-        return {presets: about, **filled_in(form, values, touched)}
+        return {presets: about, **filled_in(form, values, touched - kept)}
 
     outputs = [form.components[spec.name] for spec in form.specs if spec.name in touched]
-    on(presets.input, fill, presets, [presets, *outputs])
+    inputs = [presets, *(form.components[name] for name in typed)]
+    on(presets.input, fill, inputs, [presets, *outputs])
 
 
 def about_preset(preset: str) -> str:

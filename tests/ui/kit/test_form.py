@@ -344,9 +344,14 @@ def test_choosing_another_preset_fills_and_empties_the_fields() -> None:
         start = form.preset_values(TrainEmbeddingRecipe, "auto")
         one = form.render(TrainEmbeddingRecipe, start=start, presets=presets)
         form.listen_presets(one, presets)
-    fill = next(iter(demo.fns.values())).fn
-    assert fill is not None
-    quick, back = fill("quick"), fill("auto")
+    event = next(iter(demo.fns.values()))
+    assert event.fn is not None
+    typed = one.components["max_steps"]
+    held = ["7" if field is typed else "" for field in event.inputs[1:]]
+    quick, back = event.fn("quick", *held), event.fn("auto", *held)
+    # No preset names it: what was typed stays, where it is not left to the run.
+    rate = one.components["learning_rate"]
+    assert typed not in quick and back[typed]["value"] == "" != quick[rate]["value"]
     size = one.components["batch_size"]
     assert (quick[size]["value"], back[size]["value"]) == ("32", "")
     assert back[size]["placeholder"] == "decided by Auto" != quick[size]["placeholder"]
