@@ -282,7 +282,7 @@ def auto(preset: str | None = "auto") -> form.Form:
 def submitted(one: form.Form, **typed: Any) -> TrainEmbeddingRecipe:
     """What is read of the form with the preset that it was drawn with, and these fields typed."""
     assert one.presets is not None
-    raw = [*shown_but(one, dataset="d", model="m", **typed), one.presets.value]
+    raw = [*shown_but(one, dataset="d", model="m", **typed), one.presets.value, ""]
     recipe = one.read(*raw)
     assert isinstance(recipe, TrainEmbeddingRecipe)
     return recipe
@@ -376,7 +376,8 @@ def test_a_run_that_was_decided_is_shown_and_read_as_it_was() -> None:
         found = (shown[one.components[spec.name]] for spec in one.specs)
         held = [two["value"] if isinstance(two, dict) else two for two in found]
         pairs = zip(one.specs, held, strict=True)
-        return [*(typed.get(spec.name, value) for spec, value in pairs), None]
+        filled = one.as_filled(values)
+        return [*(typed.get(spec.name, value) for spec, value in pairs), None, filled]
 
     assert shown[one.components["batch_size"]]["value"] == ""
     assert shown[one.components["learning_rate"]]["value"] == "0.001"
@@ -384,3 +385,24 @@ def test_a_run_that_was_decided_is_shown_and_read_as_it_was() -> None:
     changed = one.read(*raw(negatives="2"))
     assert isinstance(changed, TrainEmbeddingRecipe)
     assert set(changed.decides) == set(recipe.decides) - {"negatives"}
+
+
+def test_after_a_clone_what_differs_from_the_run_is_given() -> None:
+    """As with the command line's --clone."""
+    recipe = TrainEmbeddingRecipe.read(
+        {"dataset": "d", "model": "m", **TrainEmbeddingRecipe.presets["balanced"]}
+    )
+    assert recipe.decides == ("serving_length",)
+    one = auto(None)
+    values = recipe.model_dump(mode="json")
+
+    def read(**typed: Any) -> Any:
+        held = {**values, **typed}
+        raw = [form.to_component(spec, held[spec.name]) for spec in one.specs]
+        return one.read(*raw, None, one.as_filled(values))
+
+    assert read() == recipe
+    assert read(epochs="5").decides == ()
+    # What stands there as it was shown is left to the run.
+    assert read(auto="all").decides == DECISIONS
+    assert set(read(auto="all", learning_rate="0.5").decides) == {*DECISIONS} - {"learning_rate"}
