@@ -5,6 +5,7 @@ default, help, group, whether it is advanced, and on which other field it depend
 label.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from ui.kit.choices import open_menu as menu
 from ui.kit.events import answered, on
 from ui.words import known, sentences, t
 from workbench.recipes.base import NO_PROMPT, Recipe
-from workbench.recipes.decided import ALL, AUTO, DECISIONS, given_by, left_to_decide
+from workbench.recipes.decided import ALL, AUTO, DECISIONS, changed, given_by, left_to_decide
 from workbench.recipes.describe import FieldSpec, describe
 
 
@@ -29,17 +30,34 @@ class Form:
     #: The choice of a preset, where the recipe's fields can be decided by measuring: what a person
     #: gives is told by what the preset showed.
     presets: gr.Radio | None = None
+    #: What :meth:`as_filled` says, where there are ``presets``; '' before anything was filled in.
+    filled: gr.Textbox | None = None
 
     @property
     def inputs(self) -> list[gr.components.Component]:
         fields = [self.components[spec.name] for spec in self.specs]
-        return [*fields, *([self.presets] if self.presets else [])]
+        return [*fields, *(one for one in (self.presets, self.filled) if one)]
 
     def values(self, raw: Sequence[Any]) -> dict[str, Any]:
         """What the components hold, as the recipe's input."""
         pairs = zip(self.specs, raw[: len(self.specs)], strict=True)
         values = {spec.name: from_component(spec, value) for spec, value in pairs}
-        return given(self.recipe, values, raw[-1] or "") if self.presets else values
+        if not self.presets:
+            return values
+        preset, filled = raw[-2:]
+        return given(self.recipe, values, preset or "", json.loads(filled or "{}"))
+
+    def as_filled(self, values: Mapping[str, Any]) -> str:
+        """What the form shows of a recipe's fields that can be decided, once :func:`filled_in` has
+        filled these values in, as JSON: a person gives what says something else."""
+        empty = decided(self.recipe, values.get("auto"))
+        shown = {"auto": values.get("auto", "")}
+        for spec in self.specs:
+            if spec.name in decided(self.recipe, ALL):
+                value = values.get(spec.name, spec.default)
+                stands_empty = spec.name in empty and value == spec.default
+                shown[spec.name] = None if stands_empty else value
+        return json.dumps(shown)
 
     def read(self, *raw: Any) -> Recipe:
         """The recipe; raises BadRecipe with a sentence per bad field."""
@@ -134,7 +152,10 @@ def render(
                 gr.Markdown(f"**{t(f'group.{group}')}**", elem_classes="rw-group")
                 chosen = [spec for spec in advanced if spec.group == group]
                 _draw(recipe, chosen, first, shown, components, prefix)
-    return Form(recipe, specs, components, presets if decides(recipe) else None)
+    if not decides(recipe):
+        return Form(recipe, specs, components)
+    filled = gr.Textbox("", visible=False, label=t("train.presets"))
+    return Form(recipe, specs, components, presets, filled if presets else None)
 
 
 def _draw(
@@ -262,16 +283,25 @@ def preset_values(recipe: type[Recipe], preset: str) -> dict[str, Any]:
 def listen_presets(form: Form, presets: gr.Radio) -> None:
     """Choosing a preset fills in its fields, and says what it does."""
     touched = set(preset_values(form.recipe, next(iter(form.recipe.presets))))
+    # No preset names these: what was typed there stays where it is not decided.
+    typed = [spec.name for spec in form.specs if spec.name in decided(form.recipe, ALL) - touched]
     if decides(form.recipe):
-        touched |= {*decided(form.recipe, ALL), *IN_SIGHT}
+        touched |= {*typed, *IN_SIGHT}
 
-    def fill(preset: str) -> dict[Any, Any]:
+    def fill(preset: str, *held: Any) -> dict[Any, Any]:
         values = preset_values(form.recipe, preset)
+        empty = decided(form.recipe, values.get("auto"))
+        kept = {
+            name
+            for name, value in zip(typed, held, strict=True)
+            if name not in empty and value not in ("", None)
+        }
         about = gr.update(info=about_preset(preset))
-        return {presets: about, **filled_in(form, values, touched)}
+        return {presets: about, **filled_in(form, values, touched - kept)}
 
     outputs = [form.components[spec.name] for spec in form.specs if spec.name in touched]
-    on(presets.input, fill, presets, [presets, *outputs])
+    inputs = [presets, *(form.components[name] for name in typed)]
+    on(presets.input, fill, inputs, [presets, *outputs])
 
 
 def about_preset(preset: str) -> str:
@@ -325,19 +355,32 @@ def filled_in(form: Form, values: Mapping[str, Any], names: Collection[str]) -> 
     return found
 
 
-def given(recipe: type[Recipe], values: Mapping[str, Any], preset: str) -> dict[str, Any]:
+def given(
+    recipe: type[Recipe],
+    values: Mapping[str, Any],
+    preset: str,
+    filled: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The recipe's input from what stands in its form: fields that were left empty are decided,
     those that a person gave are not (:mod:`workbench.recipes.decided`).
 
     ``preset``: the one that is chosen, '' for none. A field that it filled in is a person's once it
-    says something else; one that it left empty, once it says anything.
+    says something else; one that it left empty, once it says anything. Without one the same holds
+    of what a clone ``filled`` in (:meth:`Form.as_filled`).
     """
     asked = str(values.get("auto") or "")
     if not asked:
-        return dict(values)
+        # What stood empty is not typed in: the recipe's defaults hold.
+        before = recipe.presets[preset].get("auto") if preset else (filled or {}).get("auto", ALL)
+        stood = decided(recipe, before)
+        return {k: value for k, value in values.items() if k not in stood or value is not None}
     names = DECISIONS if asked == ALL else [name.strip() for name in asked.split(",")]
     empty = decided(recipe, recipe.presets[preset].get("auto") if preset else asked)
-    theirs = {name for name in empty if values.get(name) is not None}
+    if filled and not preset:
+        empty = frozenset(name for name, value in filled.items() if value is None)
+        theirs = set(changed({name: values.get(name) for name in filled}, filled))
+    else:
+        theirs = {name for name in empty if values.get(name) is not None}
     if preset:
         theirs |= given_by(values, recipe, preset).keys() - empty
     read = {name: value for name, value in values.items() if name not in empty or name in theirs}

@@ -116,7 +116,10 @@ def short_table(result: Mapping[str, Any]) -> Markup:
         t("compare.difference"),
         t("compare.verdict"),
     ]
-    rows = [[row.model, _value(row, at), *_difference(row, measured)] for row in measured.rows]
+    rows = [
+        [_named(row.model, _tokens(row)), _value(row, at), *_difference(row, measured)]
+        for row in measured.rows
+    ]
     drawn = table(heads, rows, caption=t("compare.caption"), numeric=[1])
     return join([drawn, quiet_lines(measured.notes)])
 
@@ -124,14 +127,23 @@ def short_table(result: Mapping[str, Any]) -> Markup:
 def _cells(row: Row, measured: Table, offer: str) -> list[str]:
     # Below the name, as the verdict is above the difference: more columns would not be seen.
     about = [searched_words(row.searched)] if measured.staged else []
-    about += [t("compare.tokens", tokens=row.tokens)] if row.tokens else []
-    quiet = Markup('<br><span class="rw-quiet rw-small">{}</span>')
-    model = Markup("{}{}").format(row.model, join(quiet.format(one) for one in about))
+    model = _named(row.model, [*about, *_tokens(row)])
     if offer:
         model += Markup('<br><span class="rw-small">{}</span>').format(pick(row.model, offer))
     values = (_value(row, at) for at in range(len(row.values)))
     difference, verdict = _difference(row, measured)
     return [model, *values, verdict + difference]
+
+
+def _named(model: str, about: Sequence[str]) -> Markup:
+    """A model's name, and what there is to say of its row below it."""
+    quiet = Markup('<br><span class="rw-quiet rw-small">{}</span>')
+    return Markup("{}{}").format(model, join(quiet.format(one) for one in about))
+
+
+def _tokens(row: Row) -> list[str]:
+    """How many tokens the model reads, where that is known: a note below the table explains it."""
+    return [t("compare.tokens", tokens=row.tokens)] if row.tokens else []
 
 
 def searched_words(searched: str) -> str:

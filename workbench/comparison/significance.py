@@ -9,9 +9,13 @@ discovery among all of them below the level, and their intervals widen with it.
 
 Queries that share relevant documents are no separate observations. Where it is known which do
 (:mod:`workbench.data.clusters`), whole clusters get a sign and are drawn (the cluster bootstrap:
-Field & Welsh, JRSS B 2007); with every query its own cluster that is the same test.
+Field & Welsh, JRSS B 2007); with every query its own cluster that is the same test. The bootstrap
+is too narrow for a handful of clusters: there the interval is the randomization test's own, of the
+differences that it does not reject (Good, Permutation, Parametric and Bootstrap Tests of Hypotheses
+2005), and none where no difference could be rejected.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +30,8 @@ Floats = NDArray[np.float64]
 DRAWS = 10_000
 #: Up to this many non-zero differences all sign patterns (2**20) are counted instead of drawn.
 EXACT_UP_TO = 20
+#: Below so many clusters the interval is that of the randomization test instead of the bootstrap's.
+FEW_CLUSTERS = 8
 #: Numbers held at once while drawing: 4 million doubles are 32 MB.
 BLOCK = 4_000_000
 #: Differences of per-query metrics below this are rounding, not a win.
@@ -46,13 +52,17 @@ class Comparison:
     wins: int
     losses: int
     ties: int
+    #: Below :data:`FEW_CLUSTERS`: the sum of each cluster's differences, and how many they are.
+    few: tuple[Floats, Floats] | None = None
 
     @property
-    def ci95(self) -> tuple[float, float]:
+    def ci95(self) -> tuple[float, float] | None:
         return self.interval()
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """The percentile interval of the mean difference."""
+    def interval(self, confidence: float = 0.95) -> tuple[float, float] | None:
+        """Of the mean difference; None where there are too few clusters for any."""
+        if self.few is not None:
+            return randomization_interval(*self.few, confidence)
         return _percentiles(self.resampled, confidence)
 
     def row(self, model: str, against: str, metric: str, corrected: "Corrected") -> dict[str, Any]:
@@ -63,13 +73,13 @@ class Comparison:
             "against": against,
             "metric": metric,
             "delta": self.delta,
-            "ci95": list(self.ci95),
+            "ci95": _listed(self.ci95),
             "p_value": self.p_value,
             "wins": self.wins,
             "losses": self.losses,
             "ties": self.ties,
             "p_holm": corrected.p_value,
-            "interval": list(self.interval(corrected.confidence)),
+            "interval": _listed(self.interval(corrected.confidence)),
             "confidence": corrected.confidence,
         }
 
@@ -101,7 +111,12 @@ def compare(
         wins=int((differences > 0).sum()),
         losses=int((differences < 0).sum()),
         ties=int((differences == 0).sum()),
+        few=(sums, sizes) if len(sums) < FEW_CLUSTERS else None,
     )
+
+
+def _listed(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)
 
 
 def bootstrap_interval(
@@ -133,6 +148,28 @@ def randomization_p_value(differences: Floats, *, seed: int, draws: int = DRAWS)
         extreme += int((np.abs(signs @ moved) >= observed).sum())
     # The observed pattern is one of the possible ones; so p is never 0.
     return (extreme + 1) / (draws + 1)
+
+
+def randomization_interval(
+    sums: Floats, sizes: Floats, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """The mean differences that the two-sided randomization test does not reject; None where that
+    are all. ``sums`` and ``sizes`` (n,), n small: of each cluster's differences.
+
+    Where the true mean is taken away, the clusters with one sign and those with the other are as
+    extreme as what was observed if that mean lies between the means of the two; so each way to
+    halve the clusters adds 2 of the 2**n patterns to the p-value of all means between.
+    """
+    least = (1.0 - confidence) * 2.0 ** (len(sums) - 1)
+    # The observed pattern is in every p-value; so many more keep a mean from being rejected.
+    more = math.ceil(least - SAME) - 1
+    if more < 1:
+        return None
+    # The last cluster is always on the other side: each way to halve them is there once.
+    halves = np.arange(1, 2 ** (len(sums) - 1))[:, None] >> np.arange(len(sums)) & 1
+    one, other = ((half @ sums) / (half @ sizes) for half in (halves, 1 - halves))
+    lows, highs = np.sort(np.minimum(one, other)), np.sort(np.maximum(one, other))
+    return float(lows[more - 1]), float(highs[-more])
 
 
 def _by_cluster(values: Floats, clusters: NDArray[Any] | None) -> tuple[Floats, Floats]:
@@ -210,6 +247,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(one) for one in corrected]
 
 
+#: Queries that share relevant documents are one observation.
+TOO_FEW_GROUPS = "too few groups to judge"
+
+
 def verdict(
     delta: float,
     p_value: float,
@@ -223,6 +264,8 @@ def verdict(
     not known."""
     if queries < ENOUGH_QUERIES:
         return f"too few {unit} to judge"
+    if clusters is not None and clusters < ENOUGH_QUERIES:
+        return TOO_FEW_GROUPS
     if p_value >= alpha or delta == 0:
         return f"not distinguishable on {_counted(queries, unit, clusters)}"
     return "better" if delta > 0 else "worse"
@@ -238,6 +281,8 @@ def second_stage_verdict(
     """The same for a second stage against the order it was given: it has to earn its time."""
     if queries < ENOUGH_QUERIES:
         return "too few queries to judge"
+    if clusters is not None and clusters < ENOUGH_QUERIES:
+        return TOO_FEW_GROUPS
     if p_value < alpha and delta != 0:
         return f"{'better' if delta > 0 else 'worse'} than the first stage"
     if delta <= 0:

@@ -93,10 +93,11 @@ class Difference:
     metric: str
     delta: float
     #: The interval that is shown: as wide as ``confidence`` asks.
-    low: float
-    high: float
+    #: None where there are too few groups of queries for any.
+    low: float | None
+    high: float | None
     #: That of this difference alone.
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
     p_value: float
     wins: int
     losses: int
@@ -114,7 +115,7 @@ class Difference:
 
     @property
     def text(self) -> str:
-        interval = f"{self.delta:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        interval = f"{self.delta:+.3f} {interval_text(self.low, self.high)}"
         corrected = f" ({p_text(self.p_holm)} after Holm)" if self.compared > 1 else ""
         return f"{interval}, p {p_text(self.p_value)}{corrected}"
 
@@ -127,6 +128,11 @@ class Difference:
     def sure(self) -> bool:
         """Whether the verdict is 'better' or 'worse', not a word about what is not known."""
         return self.verdict.startswith(("better", "worse"))
+
+
+def interval_text(low: float | None, high: float | None) -> str:
+    """'[+0.012, +0.051]'; '[-]' where there is none."""
+    return "[-]" if low is None or high is None else f"[{low:+.3f}, {high:+.3f}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +289,7 @@ def to_csv(table: Table) -> str:
         one = row.comparison
         p_holm = one.p_holm if one else ""
         values += [safe_cell(row.searched), p_holm, *(row.lengths or ("", ""))]
+        # What is None is an empty cell.
         shown = [one.clusters or "", one.low, one.high, one.confidence] if one else [""] * 4
         writer.writerow([*values, *shown])
     return out.getvalue()
@@ -312,7 +319,7 @@ def _difference(
     one: Mapping[str, Any], corrected: Corrected, compared: int, asked: int, unit: str
 ) -> Difference:
     # Their intervals cannot be: what was drawn is not on record.
-    low, high = one.get("interval", one["ci95"])
+    low, high = one.get("interval", one["ci95"]) or (None, None)
     second = bool(one.get("second_stage"))
     count, clusters = int(one.get(unit, asked)), one.get("clusters")
     p_holm = corrected.p_value
@@ -327,7 +334,7 @@ def _difference(
         delta=one["delta"],
         low=low,
         high=high,
-        ci95=(one["ci95"][0], one["ci95"][1]),
+        ci95=(one["ci95"][0], one["ci95"][1]) if one["ci95"] else None,
         p_value=one["p_value"],
         wins=one["wins"],
         losses=one["losses"],
@@ -402,7 +409,8 @@ def _compared(row: Row) -> list[Any]:
     one = row.comparison
     if one is None:
         return [""] * 10
-    text = [safe_cell(one.against), one.metric, one.delta, *one.ci95, one.p_value]
+    ci95 = one.ci95 or ("", "")
+    text = [safe_cell(one.against), one.metric, one.delta, *ci95, one.p_value]
     return [*text, one.wins, one.losses, one.ties, one.verdict]
 
 

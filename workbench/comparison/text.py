@@ -63,7 +63,7 @@ def _forgetting_sentence(
         return Forgetting(model, "bad", f"{gained}, {lost}")
     if other.sure:
         return Forgetting(model, "good", f"{gained}, and better on {there} ({_amount(other)}).")
-    if other.verdict.startswith("too few"):
+    if other.verdict.startswith("too few") or other.low is None:
         return Forgetting(model, "", f"{gained}; on {there} {other.verdict} ({_amount(other)}).")
     loss = max(0.0, -other.low)
     at_most = f"a loss of more than {loss:.3f} is unlikely" if loss else "a loss is unlikely"

@@ -159,6 +159,11 @@ def given_by(values: Mapping[str, Any], recipe: type[Recipe], preset: str = "") 
     """
     shown = {spec.name: spec.default for spec in describe(recipe)}
     shown |= recipe.presets.get(preset, {})
+    return changed(values, shown)
+
+
+def changed(values: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``values`` those that differ from what a form showed."""
     return {name: value for name, value in values.items() if not _same(value, shown.get(name))}
 
 

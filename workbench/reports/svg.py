@@ -37,16 +37,17 @@ def bars(table: Table, at: int = 0) -> str:
 
 def intervals(found: Sequence[tuple[str, Difference]]) -> str:
     """Differences with their intervals around zero, a line per compared model."""
-    low = min(0.0, *(one.low for _, one in found))
-    high = max(0.0, *(one.high for _, one in found))
+    spans = [_span(one) for _, one in found]
+    low = min(0.0, *(start for start, _ in spans))
+    high = max(0.0, *(end for _, end in spans))
     margin = 0.08 * (high - low) or 0.01
     low, high = low - margin, high + margin
     height = ROW * len(found) + 34
     parts = [_axis([low, 0.0, high], low, high, height, "{:+.3f}")]
-    for place, (name, one) in enumerate(found):
+    for place, ((name, one), span) in enumerate(zip(found, spans, strict=True)):
         y = ROW * place + ROW / 2
         colour = COLOURS[1] if one.sure and one.delta > 0 else "#b42318" if one.sure else COLOURS[0]
-        start, middle, end = (_x(value, low, high) for value in (one.low, one.delta, one.high))
+        start, middle, end = (_x(value, low, high) for value in (span[0], one.delta, span[1]))
         parts.append(_name(name, y - 9))
         parts.append(
             f'<line x1="{start:.1f}" x2="{end:.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
@@ -54,6 +55,11 @@ def intervals(found: Sequence[tuple[str, Difference]]) -> str:
         )
         parts.append(f'<circle cx="{middle:.1f}" cy="{y}" r="5" fill="{colour}"/>')
     return drawing(parts, height, "Differences with 95% intervals")
+
+
+def _span(one: Difference) -> tuple[float, float]:
+    """The interval; the difference alone where there is none."""
+    return (one.delta, one.delta) if one.low is None or one.high is None else (one.low, one.high)
 
 
 def curves(found: Sequence[Curve]) -> str:

@@ -282,7 +282,7 @@ def auto(preset: str | None = "auto") -> form.Form:
 def submitted(one: form.Form, **typed: Any) -> TrainEmbeddingRecipe:
     """What is read of the form with the preset that it was drawn with, and these fields typed."""
     assert one.presets is not None
-    raw = [*shown_but(one, dataset="d", model="m", **typed), one.presets.value]
+    raw = [*shown_but(one, dataset="d", model="m", **typed), one.presets.value, ""]
     recipe = one.read(*raw)
     assert isinstance(recipe, TrainEmbeddingRecipe)
     return recipe
@@ -319,6 +319,15 @@ def test_who_says_how_long_to_train_has_it_trained_as_written(field: str) -> Non
     assert getattr(quick, field) == 3 and quick.decides == ()
 
 
+def test_who_empties_auto_has_it_trained_as_written() -> None:
+    recipe = submitted(auto(), auto="", negatives="2")
+    fields = TrainEmbeddingRecipe.model_fields
+    assert recipe.decides == () and recipe.negatives == 2
+    assert all(getattr(recipe, name) == fields[name].default for name in DECIDED - {"negatives"})
+    with pytest.raises(BadRecipe):
+        submitted(auto("quick"), auto="", batch_size="")
+
+
 @pytest.mark.parametrize("preset", ["quick", "balanced", "thorough"])
 def test_the_other_presets_are_read_as_they_stand(preset: str) -> None:
     one = auto(preset)
@@ -335,9 +344,14 @@ def test_choosing_another_preset_fills_and_empties_the_fields() -> None:
         start = form.preset_values(TrainEmbeddingRecipe, "auto")
         one = form.render(TrainEmbeddingRecipe, start=start, presets=presets)
         form.listen_presets(one, presets)
-    fill = next(iter(demo.fns.values())).fn
-    assert fill is not None
-    quick, back = fill("quick"), fill("auto")
+    event = next(iter(demo.fns.values()))
+    assert event.fn is not None
+    typed = one.components["max_steps"]
+    held = ["7" if field is typed else "" for field in event.inputs[1:]]
+    quick, back = event.fn("quick", *held), event.fn("auto", *held)
+    # No preset names it: what was typed stays, where it is not left to the run.
+    rate = one.components["learning_rate"]
+    assert typed not in quick and back[typed]["value"] == "" != quick[rate]["value"]
     size = one.components["batch_size"]
     assert (quick[size]["value"], back[size]["value"]) == ("32", "")
     assert back[size]["placeholder"] == "decided by Auto" != quick[size]["placeholder"]
@@ -362,7 +376,8 @@ def test_a_run_that_was_decided_is_shown_and_read_as_it_was() -> None:
         found = (shown[one.components[spec.name]] for spec in one.specs)
         held = [two["value"] if isinstance(two, dict) else two for two in found]
         pairs = zip(one.specs, held, strict=True)
-        return [*(typed.get(spec.name, value) for spec, value in pairs), None]
+        filled = one.as_filled(values)
+        return [*(typed.get(spec.name, value) for spec, value in pairs), None, filled]
 
     assert shown[one.components["batch_size"]]["value"] == ""
     assert shown[one.components["learning_rate"]]["value"] == "0.001"
@@ -370,3 +385,24 @@ def test_a_run_that_was_decided_is_shown_and_read_as_it_was() -> None:
     changed = one.read(*raw(negatives="2"))
     assert isinstance(changed, TrainEmbeddingRecipe)
     assert set(changed.decides) == set(recipe.decides) - {"negatives"}
+
+
+def test_after_a_clone_what_differs_from_the_run_is_given() -> None:
+    """As with the command line's --clone."""
+    recipe = TrainEmbeddingRecipe.read(
+        {"dataset": "d", "model": "m", **TrainEmbeddingRecipe.presets["balanced"]}
+    )
+    assert recipe.decides == ("serving_length",)
+    one = auto(None)
+    values = recipe.model_dump(mode="json")
+
+    def read(**typed: Any) -> Any:
+        held = {**values, **typed}
+        raw = [form.to_component(spec, held[spec.name]) for spec in one.specs]
+        return one.read(*raw, None, one.as_filled(values))
+
+    assert read() == recipe
+    assert read(epochs="5").decides == ()
+    # What stands there as it was shown is left to the run.
+    assert read(auto="all").decides == DECISIONS
+    assert set(read(auto="all", learning_rate="0.5").decides) == {*DECISIONS} - {"learning_rate"}

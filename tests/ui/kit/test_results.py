@@ -41,6 +41,13 @@ def test_the_chart_has_a_bar_for_each_model_in_each_metric() -> None:
     assert list(figure.data[0].x) == ["MAP@100", "MRR@10"]
 
 
+def test_the_short_table_shows_what_its_note_explains() -> None:
+    lengths = {"query_max_len": 64, "passage_max_len": 256}
+    result = {**EVALUATED, "rows": [{**row, **lengths} for row in EVALUATED["rows"]]}
+    drawn = results.short_table(result)
+    assert "Tokens: so many are read" in drawn and "64 / 256" in drawn
+
+
 STAGED: dict[str, Any] = {
     "dataset": "tea",
     "split": "test",

@@ -211,3 +211,11 @@ def test_what_kept_encodings_take_is_said(services: Services) -> None:
     folder.mkdir(parents=True)
     (folder / "part.safetensors").write_bytes(b"0" * 1_250_000)
     assert "1.2 MB on disk" in jobs.list_html(services, "", "")
+
+
+def test_what_an_evaluation_was_is_not_said_in_words_of_training() -> None:
+    """Its result counts looks at the split, a run's those at dev."""
+    found = {"metric": "map@100", "split": "test", "looks": 3}
+    done = make.job(status=JobStatus.SUCCEEDED, result=found)
+    assert "highest of" not in jobs.card_html(replace(done, task="evaluate"))
+    assert "highest of 3 evaluations" in jobs.card_html(replace(done, task="train-embedding"))

@@ -53,7 +53,7 @@ def test_drawn_p_value_agrees_with_the_exact_one() -> None:
 def test_no_difference_at_all_has_p_one() -> None:
     same = np.array([0.2, 0.4])
     result = compare(same, same.copy(), seed=0)
-    assert (result.p_value, result.delta, result.ci95) == (1.0, 0.0, (0.0, 0.0))
+    assert (result.p_value, result.delta, result.ci95) == (1.0, 0.0, None)
     assert (result.wins, result.losses, result.ties) == (0, 0, 2)
 
 
@@ -80,6 +80,9 @@ def test_swapping_the_models_turns_the_comparison_round(pair: tuple[np.ndarray, 
     assert back.delta == pytest.approx(-there.delta)
     assert (back.wins, back.losses, back.ties) == (there.losses, there.wins, there.ties)
     assert back.p_value == there.p_value
+    if there.ci95 is None or back.ci95 is None:
+        assert there.ci95 == back.ci95
+        return
     assert back.ci95[0] == pytest.approx(-there.ci95[1], abs=1e-9)
     assert back.ci95[1] == pytest.approx(-there.ci95[0], abs=1e-9)
 
@@ -90,7 +93,9 @@ def test_bounds(pair: tuple[np.ndarray, ...]) -> None:
     result = compare(*pair, seed=7, draws=500)
     differences = pair[0] - pair[1]
     assert 0 < result.p_value <= 1
-    assert differences.min() - 1e-9 <= result.ci95[0] <= result.ci95[1] <= differences.max() + 1e-9
+    if result.ci95 is not None:
+        low, high = result.ci95
+        assert differences.min() - 1e-9 <= low <= high <= differences.max() + 1e-9
     assert result.wins + result.losses + result.ties == result.queries == len(differences)
 
 
@@ -157,6 +162,7 @@ def test_what_clusters_share_widens_the_interval_and_raises_p() -> None:
     plain = compare(differences, against, seed=3)
     grouped = compare(differences, against, seed=3, clusters=clusters)
     assert (grouped.queries, grouped.clusters, grouped.delta) == (320, 40, plain.delta)
+    assert plain.ci95 is not None and grouped.ci95 is not None
     width, wider = (high - low for low, high in (plain.ci95, grouped.ci95))
     # Eight queries that say the same are one: the interval is the square root of 8 times as wide.
     assert wider / width == pytest.approx(8**0.5, rel=0.25)
@@ -184,6 +190,34 @@ def test_clusters_that_cancel_out_are_no_difference() -> None:
     found = compare(differences, np.zeros(60), seed=1, clusters=np.arange(60) // 3)
     assert found.p_value == 1.0 and (found.wins, found.losses) == (40, 20)
     assert found.ci95 == pytest.approx((0.0, 0.0))
+
+
+@pytest.mark.parametrize("clusters", [1, 4, 5, 6, 7])
+def test_with_a_handful_of_clusters_the_interval_says_what_the_p_value_says(clusters: int) -> None:
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        numbers = np.repeat(np.arange(clusters), random.integers(5, 60, clusters))
+        differences = random.normal(0.1, 0.1, clusters)[numbers]
+        found = compare(differences, np.zeros(len(numbers)), seed=1, clusters=numbers)
+        if clusters < 6:  # No pattern of so few signs is rarer than 2 in 2**5.
+            assert found.ci95 is None and found.p_value > 0.05
+            continue
+        assert found.ci95 is not None
+        low, high = found.ci95
+        assert low <= found.delta <= high
+        assert (low <= 0 <= high) == (found.p_value >= 0.05)
+        for level in (low - 1e-6, high + 1e-6):
+            moved = compare(differences - level, np.zeros(len(numbers)), seed=1, clusters=numbers)
+            assert moved.p_value < 0.05
+        inside = compare(differences - low - 1e-6, differences * 0, seed=1, clusters=numbers)
+        assert inside.p_value >= 0.05
+
+
+def test_groups_are_what_is_counted() -> None:
+    """Queries that share relevant documents are one observation."""
+    assert verdict(0.1, 0.001, 400, clusters=49) == "too few groups to judge"
+    assert second_stage_verdict(0.1, 0.001, 400, clusters=49) == "too few groups to judge"
+    assert verdict(0.1, 0.001, 400, clusters=50) == "better"
 
 
 def test_verdicts_say_how_many_groups_there_are() -> None:
@@ -221,8 +255,9 @@ def test_a_corrected_interval_says_what_the_corrected_p_value_says() -> None:
         gained = [random.normal(gain, 1, 400) for gain in (0.02, 0.12, 0.12, 0.12, 0.4)]
         found = [compare(one, np.zeros(400), seed=1) for one in gained]
         judged = correct([one.p_value for one in found])
-        shown = [one.interval(by.confidence)[0] > 0 for one, by in zip(found, judged, strict=True)]
+        limits = zip(found, judged, strict=True)
+        shown = [(one.interval(by.confidence) or (0,))[0] > 0 for one, by in limits]
         assert shown == [by.p_value < 0.05 for by in judged]
-        alone += sum(one.ci95[0] > 0 for one in found)
+        alone += sum((one.ci95 or (0,))[0] > 0 for one in found)
         together += sum(shown)
     assert 6 < together < alone

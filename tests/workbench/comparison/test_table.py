@@ -16,6 +16,7 @@ from workbench.comparison.table import (
     to_text,
 )
 from workbench.errors import BadInput
+from workbench.reports.svg import intervals
 
 
 @pytest.fixture
@@ -220,3 +221,15 @@ def test_every_row_says_its_lengths_where_they_are_known(result: dict[str, Any])
     for row in result["rows"]:
         row |= {"query_max_len": None, "passage_max_len": None}
     assert "Tokens" not in to_text(build_table(result))
+
+
+def test_what_has_no_interval_is_shown_without(result: dict[str, Any]) -> None:
+    """Of too few groups there is none; nobody is told that they are better."""
+    few = {"ci95": None, "interval": None, "queries": 300, "clusters": 4, "p_value": 0.125}
+    table = build_table({**result, "comparisons": [{**result["comparisons"][0], **few}]})
+    (one,) = table.compared
+    assert one.text == "+0.100 [-], p 0.125" and one.verdict == "too few groups to judge"
+    assert "+0.100 [-]" in to_markdown(table) and "+0.100 [-]" in to_text(table)
+    (line,) = list(csv.DictReader(io.StringIO(to_csv(table))))[1:]
+    assert (line["ci95_low"], line["low"], line["p_value"]) == ("", "", "0.125")
+    assert "tuned" in intervals([("tuned", one)])

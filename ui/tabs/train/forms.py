@@ -107,6 +107,7 @@ class Forms:
         self.filled = [
             self.kind,
             *(one.presets for one in self.each),
+            *(one.form.filled for one in self.each if one.form.filled),
             *(field for one in self.each for field in one.form.components.values()),
         ]
 
@@ -124,6 +125,8 @@ class Forms:
         leaves out: no preset's any more. The other forms stay as they are."""
         one = next(one for one in self.each if one.kind == kind)
         shown = form.filled_in(one.form, values, [spec.name for spec in one.form.specs])
+        if one.form.filled:
+            shown[one.form.filled] = one.form.as_filled(values)
         return {self.kind: kind, one.presets: None, **shown}
 
     def clone(self, id: str) -> dict[Any, Any]:
