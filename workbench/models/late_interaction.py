@@ -136,24 +136,37 @@ def _of_tokens(output: Any) -> list[Vectors]:
 # A projection for a base that brings none.
 
 
-def principal(vectors: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """The weights (size, width) of a projection that keeps what it can of token vectors (n, width):
-    their inner products with each other, and on average their lengths.
+def gram(texts: Sequence[Vectors]) -> NDArray[np.float64]:
+    """The inner products (width, width) of the dimensions of token vectors, summed text by text:
+    all of them at once, in float64, would take gigabytes. ``texts``: (tokens, width) each."""
+    width = max((one.shape[1] for one in texts), default=0)
+    total = np.zeros((width, width))
+    for one in texts:
+        if len(one):
+            wide = one.astype(np.float64)
+            total += wide.T @ wide
+    return total
+
+
+def principal(products: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The weights (size, width) of a projection that keeps what it can of token vectors: their
+    inner products with each other, and on average their lengths. ``products`` is their
+    :func:`gram` matrix.
 
     The first principal components, of vectors that are not centred: a projection without a bias
     cannot take a mean away. Where there is room for all (``size`` above ``width``), the rest of the
     rows is 0 turned by a fixed rotation, so that each row has its share.
     """
-    width = vectors.shape[1]
-    _, axes = np.linalg.eigh(vectors.T @ vectors)
+    width = len(products)
+    _, axes = np.linalg.eigh(products)
     # The largest last. An axis has no direction of its own: its largest entry is made positive.
     axes = axes[:, ::-1].T[:size]
     axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
     if size > width:
         turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((size, width)))
         axes = turned @ axes
-    before, after = (vectors**2).sum(), ((vectors @ axes.T) ** 2).sum()
-    scaled: NDArray[np.float64] = axes * np.sqrt(before / after if after else 1.0)
+    before, after = np.trace(products), np.trace(axes @ products @ axes.T)
+    scaled: NDArray[np.float64] = axes * np.sqrt(before / after if after > 0 else 1.0)
     return scaled
 
 

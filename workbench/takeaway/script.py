@@ -439,6 +439,7 @@ def _main(of: Origin, loss: Loss, kind: ModelKind, callbacks: list[str]) -> str:
         precision=of.resolved["precision"],
         group=_group(of),
         steps=of.resolved.get("steps"),
+        head=of.resolved.get("head", {}).get("steps", 0),
     )
     if not recipe.gradient_checkpointing:
         given = {name: value for name, value in given.items() if "checkpointing" not in name}

@@ -15,7 +15,7 @@ from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import holds_projection, lacks_projection
 from workbench.models.contract import Contract, as_kind
-from workbench.models.late_interaction import LoadedLateInteraction, principal
+from workbench.models.late_interaction import LoadedLateInteraction, gram, principal
 from workbench.models.load import load_model
 from workbench.models.locate import LocalModel
 from workbench.recipes.train_kinds import TrainLateInteractionRecipe
@@ -124,7 +124,7 @@ def project(
         for one in short.unprojected(given.get(numbers.tolist()), role)
     ]
     linear = loaded.model[1].linear
-    weights = principal(np.concatenate(vectors).astype(np.float64), linear.out_features)
+    weights = principal(gram(vectors), linear.out_features)
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(weights))
         if linear.bias is not None:

@@ -52,7 +52,8 @@ class HeadFirst(TrainerCallback):
     (linear probing, then fine-tuning: Kumar et al. 2022): a head of chance would turn the encoder's
     good features into worse ones until it is worth something itself.
 
-    ``rate``: the learning rate of these steps. The scripts of takeaway/ hold this class as it is.
+    ``rate``: the learning rate of these steps; the warm-up begins after them. The scripts of
+    takeaway/ hold this class as it is.
     """
 
     def __init__(self, model: Any, parts: Any, steps: int, rate: float) -> None:
@@ -63,13 +64,19 @@ class HeadFirst(TrainerCallback):
 
     def on_pre_optimizer_step(
         self,
-        args: Any,  # noqa: ARG002 - the library's hook
+        args: Any,
         state: Any,
-        control: Any,  # noqa: ARG002
+        control: Any,  # noqa: ARG002 - the library's hook
         optimizer: Any = None,
         **_: Any,
     ) -> None:
-        if state.global_step >= self.steps:
+        step = state.global_step
+        if step >= self.steps:
+            # The scheduler warms up from the first step on; all weights do from this one on.
+            if self.steps and step < args.warmup_steps:
+                done = (step - self.steps) / (args.warmup_steps - self.steps)
+                for group in optimizer.param_groups:
+                    group["lr"] *= done * args.warmup_steps / step
             return
         # Not by freezing: processes that train together expect every gradient.
         for one in self.others:
@@ -134,17 +141,19 @@ class RerankerTraining:
             listwise=not recipe.chosen_objective.pointwise,
             right=recipe.chosen_objective.right,
         )
+        parts = fresh_heads(model[0].model, run.base)
+        alone = recipe.head_first if parts else 0.0
         arguments, made = batched_arguments(
             CrossEncoderTrainingArguments,
             run,
             rows,
+            head=alone,
             # All are used. Looking for others fails where the loss tokenizes pairs: they come in a
             # BatchEncoding, into which torch does not look.
             ddp_find_unused_parameters=False,
         )
-        parts = fresh_heads(model[0].model, run.base)
         total = steps(recipe, made)
-        head = Head(tuple(parts), round(recipe.head_first * total) if parts else 0)
+        head = Head(tuple(parts), round(alone * total))
         trainer = RerankerTrainer(
             model,
             contract=contract,

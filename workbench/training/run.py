@@ -51,11 +51,13 @@ def training_arguments(
     precision: str,
     group: ProcessGroup,
     steps: int | None = None,
+    head: int = 0,
     **more: Any,
 ) -> A:
     """``device`` is 'cpu' or 'cuda', ``precision`` 'fp32', 'bf16' or 'fp16': both decided.
 
-    ``steps`` of the whole run, where they are known.
+    ``steps`` of the whole run, where they are known; ``head``: so many first ones train a head
+    alone.
     """
     if device != "cpu":
         # Batches are sent from pinned memory; only the step that needs one waits for it.
@@ -68,7 +70,7 @@ def training_arguments(
         gradient_accumulation_steps=recipe.gradient_accumulation,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=SCHEDULERS[recipe.scheduler],
-        warmup_steps=warmup_steps(recipe, steps),
+        warmup_steps=warmup_steps(recipe, steps, head),
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         bf16=precision == "bf16",
@@ -105,11 +107,14 @@ def training_arguments(
     )
 
 
-def warmup_steps(recipe: TrainRecipe, steps: int | None) -> float:
-    """Fewer than the run has: the learning rate would be 0 throughout a run of one step else."""
+def warmup_steps(recipe: TrainRecipe, steps: int | None, head: int = 0) -> float:
+    """Fewer than the run has: the learning rate would be 0 throughout a run of one step else.
+
+    Of the steps after the first ``head``, which are counted in and have a rate of their own.
+    """
     if steps is None:
         return min(recipe.warmup, ALL_OF_THEM)
-    return max(0, min(math.ceil(recipe.warmup * steps), steps - 1))
+    return max(0, min(head + math.ceil(recipe.warmup * (steps - head)), steps - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,10 +420,12 @@ def mean_losses(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
 
 
 def batched_arguments(
-    kind: type[A], run: Run, rows: TrainingRows, **more: Any
+    kind: type[A], run: Run, rows: TrainingRows, *, head: float = 0.0, **more: Any
 ) -> tuple[A, Batching]:
-    """The trainer's arguments, with the run's batches of these rows."""
+    """The trainer's arguments, with the run's batches of these rows. ``head``: the share of the
+    steps in which a head is trained alone."""
     made = batching(run.reader, rows, run.recipe, run.group.size)
+    total = steps(run.recipe, made)
     arguments = training_arguments(
         kind,
         run.recipe,
@@ -426,7 +433,8 @@ def batched_arguments(
         device=run.device,
         precision=run.precision,
         group=run.group,
-        steps=steps(run.recipe, made),
+        steps=total,
+        head=round(head * total),
         **more,
     )
     arguments.batch_sampler = partial(Batches, made)

@@ -85,10 +85,10 @@ def test_rows_that_no_batch_has_room_for_are_counted_as_the_run_counts(
     workspace: Workspace,
 ) -> None:
     report = checked(workspace, dataset="many", batch_size=32)
-    assert (report.rows, report.left_out, report.batches, report.steps) == (70, 59, 1, 1)
-    assert report.texts_per_batch == 22
-    assert any("59 of 70 training rows are left out" in note for note in report.notes)
-    assert report.to_dict()["left_out"] == 59
+    assert (report.rows, report.left_out, report.batches, report.steps) == (70, 50, 10, 10)
+    assert report.texts_per_batch == 4
+    assert any("50 of 70 training rows are left out" in note for note in report.notes)
+    assert report.to_dict()["left_out"] == 50
     with pytest.raises(BadInput, match="All 9 training rows have the same query"):
         checked(workspace, dataset="same")
 

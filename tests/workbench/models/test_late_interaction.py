@@ -1,5 +1,6 @@
 """MaxSim in tiles, and pairs scored a block of documents at a time."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,26 @@ def test_pairs_far_from_the_next_tile_are_not_looked_at(monkeypatch: pytest.Monk
     assert looked == [5, 5, 2, 2], "no more than the first one's size lets fit"
 
 
+def test_token_vectors_are_summed_text_by_text() -> None:
+    """A projection needs no more memory than the texts themselves take."""
+    from workbench.models.late_interaction import gram
+
+    random = np.random.default_rng(2)
+    texts = [random.normal(size=(50, 64)).astype(np.float32) for _ in range(200)]
+    texts.append(np.empty((0, 0), np.float32))
+    whole = np.concatenate(texts[:-1]).astype(np.float64)
+    tracemalloc.start()
+    try:
+        found = gram(texts)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert np.allclose(found, whole.T @ whole)
+    assert most < whole.nbytes / 10
+
+
 def test_a_projection_keeps_what_it_can_of_token_vectors() -> None:
-    from workbench.models.late_interaction import principal
+    from workbench.models.late_interaction import gram, principal
 
     random = np.random.default_rng(1)
     # Ten directions carry most of what 40 dimensions hold.
@@ -121,17 +140,17 @@ def test_a_projection_keeps_what_it_can_of_token_vectors() -> None:
         unit = of / np.linalg.norm(of, axis=1, keepdims=True)
         return unit @ unit.T
 
-    weights = principal(vectors, 10)
+    weights = principal(gram([vectors]), 10)
     assert weights.shape == (10, 40)
-    assert np.array_equal(weights, principal(vectors, 10))
+    assert np.array_equal(weights, principal(gram([vectors]), 10))
     kept = vectors @ weights.T
     chance = vectors @ random.uniform(-1, 1, (10, 40)).T
     assert np.abs(cosines(kept) - cosines(vectors)).mean() < 0.01
     assert np.abs(cosines(chance) - cosines(vectors)).mean() > 0.1
     assert (kept**2).sum() == pytest.approx((vectors**2).sum())
     # With room for all nothing is lost, and no row is empty.
-    wide = principal(vectors, 64)
+    wide = principal(gram([vectors]), 64)
     assert np.allclose(cosines(vectors @ wide.T), cosines(vectors))
     assert (np.linalg.norm(wide, axis=1) > 0.1).all()
     # Fewer tokens than dimensions.
-    assert np.linalg.matrix_rank(principal(vectors[:3], 10)) == 10
+    assert np.linalg.matrix_rank(principal(gram([vectors[:3]]), 10)) == 10

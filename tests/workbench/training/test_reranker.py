@@ -1,6 +1,7 @@
 """A reranker's head that the base does not bring is trained alone first."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ def trained(folder: Path, base: Path, **values: Any) -> tuple[dict[str, Any], Fa
         "device": "cpu",
         "dropout": 0.0,
         "head_first": 0.5,
+        "warmup": 0.0,
         **values,
     }
     return run(TrainRerankerRecipe(**settings), context), context, context.folder / "output"
@@ -84,3 +86,30 @@ def test_a_head_that_the_base_brings_is_not_trained_alone(tmp_path: Path) -> Non
     assert not any("trained alone" in one for one in without.notes)
     first, last = (weights(output / f"checkpoint-{step}") for step in (2, 4))
     assert sum((first[name] != last[name]).any().item() for name in first) > 5
+
+
+def test_the_warm_up_begins_when_the_head_was_trained() -> None:
+    import torch
+    from transformers import get_linear_schedule_with_warmup
+
+    from workbench.training.reranker import HeadFirst
+    from workbench.training.run import warmup_steps
+
+    recipe = TrainRerankerRecipe(dataset="pets", warmup=0.1)
+    assert [warmup_steps(recipe, 100, head) for head in (0, 10)] == [10, 19]
+    assert warmup_steps(recipe, 4, 3) == 3
+    model = torch.nn.ModuleDict({"body": torch.nn.Linear(2, 2), "head": torch.nn.Linear(2, 1)})
+    optimizer = torch.optim.SGD(model.parameters(), lr=2.0)
+    schedule = get_linear_schedule_with_warmup(optimizer, 19, 100)
+    callback = HeadFirst(model, ("head",), 10, 0.5)
+    rates = []
+    for step in range(30):
+        state = SimpleNamespace(global_step=step)
+        given = SimpleNamespace(warmup_steps=19)
+        callback.on_pre_optimizer_step(given, state, None, optimizer=optimizer)
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[:10] == [0.5] * 10
+    assert rates[10:19] == pytest.approx([2 * at / 9 for at in range(9)])
+    assert rates[19:] == pytest.approx([2 * (100 - at) / 81 for at in range(19, 30)])
