@@ -23,6 +23,7 @@ from workbench.evaluation.prepare import split_of
 from workbench.evaluation.results import (
     Entry,
     comparisons,
+    lengths_of,
     record_entry,
     record_pairs,
     searched_entry,
@@ -244,7 +245,16 @@ class _Ground:
             stop=self.context.check_cancelled,
         )
         given = table["score"].to_numpy().astype(np.float64)
-        return ScoredPairs(named.name, named.resolved, model.contract.kind, scores, given)
+        contract = model.contract
+        return ScoredPairs(
+            name=named.name,
+            model=named.resolved,
+            kind=contract.kind,
+            scores=scores,
+            given=given,
+            lengths=lengths_of(contract),
+            own_lengths=named.own_lengths,
+        )
 
     def _says(self, message: str, unit: str) -> Progress:
         return lambda done, total: self.context.progress(done, total, unit, message)
