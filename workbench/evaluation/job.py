@@ -47,8 +47,13 @@ def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
         [_read(recipe, context, find(workspace, name)) for name in names]
         for names in (recipe.models, recipe.rerankers)
     )
-    known = {one.name for one in models}
-    models += [one for one in bases(workspace, recipe.bases_at_length_of) if one.name not in known]
+    # The base of a second stage is one, too.
+    for found, ordering in ((models, False), (rerankers, True)):
+        known = {one.name for one in found}
+        trained = [
+            name for name in recipe.bases_at_length_of if (name in recipe.rerankers) is ordering
+        ]
+        found += [one for one in bases(workspace, trained) if one.name not in known]
     result = _Ground(recipe, context, models, rerankers).measure()
     if recipe.second_dataset:
         context.check_cancelled()
