@@ -29,8 +29,13 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     would raise: an unknown data set or model, no training rows.
     """
     plain, judged, decided = by_rules(workspace, recipe)
+    ruled = bool(decided) and "negatives" in recipe.decides
     looked = look(workspace, plain, gpu)
     recipe, footing = looked.recipe, looked.facts
+    if ruled:
+        # The run takes as many as the data gives.
+        most = min(int(getattr(recipe, "negatives", 0)), max(looked.given, default=0))
+        recipe = recipe.model_copy(update={"negatives": most})
     shape, width, rows = footing.shape, footing.width, footing.rows
     memory = footing.memory(recipe)
     available = free_memory(footing.gpu)
@@ -53,6 +58,7 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         available=available,
         devices=devices,
         looks=dev.looks(total) if dev else 0,
+        ruled=ruled,
     )
     return CheckReport(
         rows=rows,

@@ -38,6 +38,8 @@ class Facts:
     devices: int = 1
     #: How often the run is measured on dev while it trains.
     looks: int = 0
+    #: The run itself decides how many negatives it takes.
+    ruled: bool = False
 
 
 def findings(facts: Facts) -> list[Warning_]:
@@ -63,7 +65,8 @@ def _negatives(facts: Facts) -> Iterator[Warning_]:
             "Switch in_batch_negatives on, or import data with negatives and set 'negatives'.",
         )
     few = sum(count < asked for count in facts.given)
-    if few:
+    # Rows without are no fault of a run that takes what there is, and learns from its batch.
+    if few and (alone or not facts.ruled):
         yield Warning_(
             "few-negatives",
             f"{few:,} of {facts.rows:,} rows have fewer than the requested {asked} negatives (at "

@@ -23,6 +23,7 @@ from workbench.evaluation.prepare import split_of
 from workbench.evaluation.results import (
     Entry,
     comparisons,
+    lengths_of,
     record_entry,
     record_pairs,
     searched_entry,
@@ -46,8 +47,13 @@ def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
         [_read(recipe, context, find(workspace, name)) for name in names]
         for names in (recipe.models, recipe.rerankers)
     )
-    known = {one.name for one in models}
-    models += [one for one in bases(workspace, recipe.bases_at_length_of) if one.name not in known]
+    # The base of a second stage is one, too.
+    for found, ordering in ((models, False), (rerankers, True)):
+        known = {one.name for one in found}
+        trained = [
+            name for name in recipe.bases_at_length_of if (name in recipe.rerankers) is ordering
+        ]
+        found += [one for one in bases(workspace, trained) if one.name not in known]
     result = _Ground(recipe, context, models, rerankers).measure()
     if recipe.second_dataset:
         context.check_cancelled()
@@ -244,7 +250,16 @@ class _Ground:
             stop=self.context.check_cancelled,
         )
         given = table["score"].to_numpy().astype(np.float64)
-        return ScoredPairs(named.name, named.resolved, model.contract.kind, scores, given)
+        contract = model.contract
+        return ScoredPairs(
+            name=named.name,
+            model=named.resolved,
+            kind=contract.kind,
+            scores=scores,
+            given=given,
+            lengths=lengths_of(contract),
+            own_lengths=named.own_lengths,
+        )
 
     def _says(self, message: str, unit: str) -> Progress:
         return lambda done, total: self.context.progress(done, total, unit, message)

@@ -4,8 +4,8 @@ Spearman's correlation compares the orders, Pearson's the values. Which of a pai
 query follows the data's columns: ``left`` is encoded as a query, ``right`` as a document.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,9 @@ class ScoredPairs:
     kind: str
     scores: Floats
     given: Floats
+    #: After how many tokens the model cut the texts, and whether these are its own lengths.
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    own_lengths: bool = True
 
     def row(self, seed: int) -> dict[str, Any]:
         """The correlations with their 95% bootstrap intervals, as in ``evaluate``'s JSON."""

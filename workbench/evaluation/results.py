@@ -269,11 +269,15 @@ def record_entry(
             "kind": entry.kind,
             "searched": entry.searched,
             **entry.excluding,
-            **entry.lengths,
-            **({} if entry.own_lengths else {"own_lengths": False}),
+            **_lengths(entry),
             **about,
         },
     )
+
+
+def _lengths(measured: Entry | ScoredPairs) -> dict[str, Any]:
+    """What a record says of the lengths; of those that are the model's own, the numbers alone."""
+    return {**measured.lengths, **({} if measured.own_lengths else {"own_lengths": False})}
 
 
 def record_pairs(
@@ -299,7 +303,12 @@ def record_pairs(
         queries=0,
         documents=0,
         metrics={name: row[name] for name in CORRELATIONS},
-        about={"row": scored.name, "kind": scored.kind, "pairs": len(scored.given)},
+        about={
+            "row": scored.name,
+            "kind": scored.kind,
+            "pairs": len(scored.given),
+            **_lengths(scored),
+        },
     )
 
 

@@ -218,6 +218,11 @@ def test_a_run_that_decides_is_checked_by_its_rules(workspace: Workspace) -> Non
     assert "trains 3 models without a part of the queries each" in report.notes[0]
     assert not [note for note in report.notes if note.startswith("Dev is measured")]
     assert not codes(report) & {"no-dev-queries", "beyond-the-model"}
+    # It takes as many negatives as there are; who asks for more is told.
+    for dataset in ("rows", "many"):
+        found = codes(checked(workspace, dataset=dataset, auto="all"))
+        assert "few-negatives" not in found
+    assert "few-negatives" in codes(checked(workspace, auto="all", negatives=3))
     given = checked(workspace, auto="all", learning_rate=1e-3)
     assert given.steps == report.steps
 

@@ -113,6 +113,21 @@ def test_scored_pairs_are_judged_by_correlation_alone(
     assert np.corrcoef(given, score)[0, 1] == pytest.approx(kept.metrics["pearson"])
 
 
+def test_pairs_read_at_other_lengths_are_on_record_as_such(
+    context: FakeContext, models: list[str]
+) -> None:
+    from workbench.evaluation.job import run
+
+    kept = []
+    for more in ({}, {"passage_max_len": 8}):
+        asked = prepare(recipe("sts", models[:1], **more), context.workspace)
+        (id,) = run(asked, context)["pairs"]["evaluations"]
+        kept.append(context.workspace.evaluations.get(id).settings)
+    own, other = kept
+    assert own["passage_max_len"] > other["passage_max_len"] == 8
+    assert "own_lengths" not in own and other["own_lengths"] is False
+
+
 def test_the_given_scores_themselves_agree_wholly(
     context: FakeContext, models: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

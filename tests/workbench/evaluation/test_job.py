@@ -20,6 +20,7 @@ from workbench.comparison.names import METRICS
 from workbench.comparison.table import build_table
 from workbench.errors import BadInput, JobCancelled, ModelNotFound, NotFound
 from workbench.evaluation import same_length
+from workbench.evaluation.named import Named
 from workbench.models.inspect import inspect_folder
 from workbench.prepare import prepare
 from workbench.recipes.evaluate import EvaluateRecipe
@@ -200,3 +201,31 @@ def test_the_base_of_a_model_that_was_not_trained_is_not_known(
 ) -> None:
     with pytest.raises(BadInput, match="not on record which base"):
         prepare(recipe(models, bases_at_length_of=[models[0]]), context.workspace)
+
+
+def test_the_base_of_a_second_stage_is_measured_as_one(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.evaluation import job
+
+    seen: dict[str, list[str]] = {}
+
+    class Ground:
+        def __init__(self, _recipe: Any, _context: Any, models: Any, rerankers: Any) -> None:
+            seen["models"] = [one.name for one in models]
+            seen["rerankers"] = [one.name for one in rerankers]
+
+        def measure(self) -> dict[str, Any]:
+            return {}
+
+    def named(*names: str) -> list[Named]:
+        return [Named(name, None) for name in names]
+
+    monkeypatch.setattr(job, "_Ground", Ground)
+    monkeypatch.setattr(job, "find", lambda _workspace, name: named(name)[0])
+    monkeypatch.setattr(
+        job, "bases", lambda _workspace, names: named(*(f"base of {name}" for name in names))
+    )
+    asked = {"models": ["a", "b"], "rerankers": ["x"], "bases_at_length_of": ["x", "a"]}
+    job.run(EvaluateRecipe(dataset="pets", split="test", **asked), context)
+    assert seen == {"models": ["a", "b", "base of a"], "rerankers": ["x", "base of x"]}

@@ -1,5 +1,6 @@
 """Take it away, and clone: what the page offers for a model and for a run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ui.tabs.train.forms import Forms
 from ui.tabs.train.sweep import Sweep
 from ui.tabs.train.tab import TrainTab
 from workbench.models.contract import Contract
+from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.takeaway.sweeps import Started, remember
 
@@ -57,6 +59,21 @@ def test_clone_fills_the_form_of_the_run_s_kind(services: Services) -> None:
     found = {name: filled[field] for name, field in form.components.items()}
     assert (found["objective"], found["negatives"], found["name"]) == ("listnet", 7, "tuned")
     assert found["dataset"] == "tea"
+
+
+def test_clone_keeps_what_it_filled_in(services: Services) -> None:
+    """A person gives what differs from it."""
+    recipe = TrainEmbeddingRecipe.read(
+        {"dataset": "tea", "model": "base", **TrainEmbeddingRecipe.presets["balanced"]}
+    )
+    about = {"recipe": recipe.model_dump(mode="json"), "name": "tuned"}
+    job = put(services, "run1", task=recipe.task, status=JobStatus.FAILED, **about)
+    forms = drawn(Forms, services)
+    form = next(one.form for one in forms.each if one.kind == "embedding")
+    filled = forms.clone(job.id)
+    assert form.filled in forms.filled and form.filled in form.inputs
+    kept = json.loads(filled[form.filled])
+    assert (kept["auto"], kept["epochs"]) == ("serving_length", recipe.epochs)
 
 
 def test_clone_leaves_what_was_removed_to_be_chosen(services: Services) -> None:
