@@ -304,7 +304,7 @@ class _Deciding:
         """How many documents a round may search."""
         longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
         steps, measured = _part(recipe, one, share), 1 + len(_ratios(recipe)) + len(self._lengths())
-        return room(steps, recipe.batch_size, longer, measured)
+        return room(steps, recipe.batch_size * recipe.gradient_accumulation, longer, measured)
 
 
 def _ratios(recipe: Any) -> tuple[float, ...]:
@@ -319,7 +319,7 @@ def _part(recipe: Any, one: Round, share: float) -> int:
 def _steps(recipe: Any, one: Round) -> int:
     """Of a round's training, by the rule that the run's own steps follow."""
     queries = min(len(one.train), recipe.max_rows or len(one.train))
-    return decisions.steps(queries, recipe.batch_size)
+    return decisions.steps(queries, recipe.batch_size * recipe.gradient_accumulation)
 
 
 def _shortened(settings: list[Decision], effort: Effort, final: int) -> list[Decision]:
