@@ -204,8 +204,7 @@ class Origin:
 
 
 def origin(workspace: Any, model: Model) -> Origin:
-    """What the run left in the model's folder; raises :class:`BadInput` where there was no run, or
-    several whose weights were held against each other."""
+    """What the run left in the model's folder; raises :class:`BadInput` where there was no run."""
     folder = workspace.path(model.path)
     values = read_json(folder / CONFIG, missing={})
     resolved = values.pop("resolved", None)
@@ -214,13 +213,7 @@ def origin(workspace: Any, model: Model) -> Origin:
             f"'{model.name}' was not trained in this workspace, so there is no run to repeat.",
             "Choose a model that a training run made.",
         )
-    recipe = _recipe_of(workspace, model, values)
-    if getattr(recipe, "seeds", 1) > 1:
-        raise BadInput(
-            f"'{model.name}' is of several seeds, so there is no single run to repeat.",
-            "Train with seeds set to 1, then take that run's script.",
-        )
-    return Origin(model, folder, recipe, resolved)
+    return Origin(model, folder, _recipe_of(workspace, model, values), resolved)
 
 
 def _recipe_of(workspace: Any, model: Model, values: dict[str, Any]) -> TrainRecipe:

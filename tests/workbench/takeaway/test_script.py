@@ -24,10 +24,8 @@ from tests.workbench.training.test_cells import Cell, recipe_for, run_training
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.models.registry import new_model
-from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.takeaway.script import write_script
 from workbench.takeaway.snippet import replaced_files
-from workbench.training.run import write_config
 
 # Each trains a real model, twice.
 pytestmark = pytest.mark.slow
@@ -182,19 +180,6 @@ def test_a_model_that_was_not_trained_here_has_no_script(tmp_path: Path) -> None
     id, _ = workspace.models.new_folder()
     added = workspace.models.add(new_model(id, "brought", contract=contract, summary={}))
     with pytest.raises(BadInput, match="was not trained in this workspace"):
-        write_script(workspace, added, tmp_path / "taken")
-
-
-def test_a_model_of_several_seeds_has_no_script(tmp_path: Path) -> None:
-    """No single run makes it again."""
-    workspace = FakeWorkspace(tmp_path, FakeReader(animal_splits()))
-    contract = Contract().model_dump(mode="json")
-    id, folder = workspace.models.new_folder()
-    added = workspace.models.add(new_model(id, "seeds", contract=contract, summary={}))
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe = TrainEmbeddingRecipe.read({"dataset": "pets", "seeds": 3})
-    write_config(folder, recipe, {"contract": contract})
-    with pytest.raises(BadInput, match="of several seeds"):
         write_script(workspace, added, tmp_path / "taken")
 
 
