@@ -224,7 +224,15 @@ def _fork_its_worker(runner: Any) -> None:
 def _worker(arguments: list[str]) -> int:
     from workbench import worker
 
+    _settle_threads()
     return worker.main(arguments)
+
+
+def _settle_threads() -> None:
+    """A fork's first use of torch's pool of threads makes it anew, which two threads at once (as
+    weights are loaded) cannot do: 'Invalid thread pool!'. So it is used while there is one."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(torch.get_num_threads())
 
 
 def _torchrun(arguments: list[str]) -> int:

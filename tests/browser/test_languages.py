@@ -30,7 +30,7 @@ def test_a_chinese_browser_reads_chinese_until_english_is_chosen(
         # What is refused is said in Chinese, in the corner and at the field.
         kept = page.evaluate("localStorage.getItem('workbench-tab')")
         open_tab(page, "训练")
-        page.get_by_label("轮数", exact=True).fill("-1")
+        page.locator("#field-epochs").locator("input, textarea").first.fill("-1")
         page.get_by_role("button", name="开始训练", exact=True).click()
         page.locator("[data-testid=toast-body]", has_text="须大于 0。").wait_for()
         page.locator("#field-epochs", has_text="须大于 0。").wait_for()
