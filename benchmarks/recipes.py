@@ -183,9 +183,12 @@ class Trial:
         return Found(self._values(model), against, took.cpu, note)
 
     def _write_pairs(self, path: Path) -> None:
+        """All that may be trained on, as the expert has the files: dev that the import carved from
+        train, too."""
         reader = self.reader
-        judged = reader.judgments("train").to_pylist()
-        asked = reader.queries("train").select(["row", "text"]).to_pylist()
+        splits = ["train", "dev"] if reader.summary.get("carved", {}).get("dev") else ["train"]
+        judged = [one for split in splits for one in reader.judgments(split).to_pylist()]
+        asked = [one for split in splits for one in reader.queries(split).to_pylist()]
         queries = {one["row"]: one["text"] for one in asked}
         rows = np.unique([one["document"] for one in judged if one["grade"] > 0])
         texts = join_documents(reader.documents_at(rows), Contract()).to_pylist()
