@@ -1,6 +1,6 @@
 """What a reranker trains on: a query with its relevant document and wrong ones, as texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -9,7 +9,14 @@ import torch
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.candidates import mine
+from workbench.evaluation.candidates import (
+    EmbeddingScorer,
+    mine,
+    own_candidates,
+    reading,
+    score_rows,
+)
+from workbench.mining.rules import below_positives
 from workbench.models.load import cut
 from workbench.recipes.train_kinds import TrainCandidatesRecipe
 from workbench.training.rows import (
@@ -32,12 +39,17 @@ WITH_RANDOM = 4
 
 
 def candidate_rows(
-    reader: DatasetReader, recipe: TrainCandidatesRecipe, encoder: Any, **reports: Any
+    reader: DatasetReader,
+    recipe: TrainCandidatesRecipe,
+    encoder: Any,
+    teacher: tuple[str, Any] | None = None,
+    **reports: Any,
 ) -> TrainingRows:
     """The training split with ``recipe.negatives`` wrong documents per row, others in each epoch.
 
-    Those that the data gives come first, then those that the first stage finds. Raises
-    :class:`BadInput` when there is nothing to learn from.
+    Those that the data gives come first, then those that the first stage finds, but for what a
+    ``teacher`` (an embedding model and its name) takes for an answer. Raises :class:`BadInput` when
+    there is nothing to learn from.
     """
     draws = passes(reader, recipe)
     table, judged = training_table(reader, recipe, negatives=recipe.negatives * draws)
@@ -55,6 +67,12 @@ def candidate_rows(
     queries = table["query"].to_numpy().astype(np.int64)
     documents = int(reader.counts["documents"])
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
+    checked: tuple[str, ...] = ()
+    if teacher is not None:
+        asked = np.unique(queries).tolist()
+        some = {query: found[query] for query in asked if query in found}
+        kept, checked = no_answers(reader, some, judged, teacher, **reports)
+        found = {**found, **kept}
     width = recipe.negatives
     chosen = [
         _choose(own, found.get(query, []), relevant.get(query, []), documents, recipe, random)
@@ -68,11 +86,88 @@ def candidate_rows(
         )
     positives = table["positive"].to_numpy().astype(np.int64)
     note = f"Negatives come from: {origin}." if origin else ""
-    notes = ((note,) if note else ()) + gone
+    notes = ((note,) if note else ()) + checked + gone
     # From draw after draw to row after row, each with its draws side by side.
     drawn = np.array(chosen, dtype=np.int64).reshape(draws, len(queries), width)
     negatives = drawn.transpose(1, 0, 2).reshape(len(queries), draws * width)
     return TrainingRows(queries, positives, negatives, relevant, notes, draws)
+
+
+#: A teacher that takes more of what was found for answers cannot tell them apart: it may not know
+#: the language.
+MOST_ANSWERS = 0.5
+
+
+def no_answers(
+    reader: DatasetReader,
+    found: Mapping[int, Sequence[int]],
+    relevant: Mapping[int, Sequence[int]],
+    teacher: tuple[str, Any],
+    **reports: Any,
+) -> tuple[dict[int, list[int]], tuple[str, ...]]:
+    """Of what was ``found`` for training queries (query -> documents), what is probably no answer:
+    the teacher scores it below the query's ``relevant`` documents by a share (see
+    :func:`workbench.mining.rules.below_positives`). The data's own candidates stay whatever their
+    score. With it a remark. Nothing is left out where more than half would be.
+    """
+    name, model = teacher
+    own = own_candidates(reader.candidates("train"))
+    checked = {
+        query: others
+        for query, documents in found.items()
+        if relevant.get(query)
+        and (others := [one for one in documents if one not in own.get(query, ())])
+    }
+    if not checked:
+        return {}, ()
+    pairs = [
+        (query, document)
+        for query, documents in checked.items()
+        for document in dict.fromkeys([*documents, *relevant[query]])
+    ]
+    scores = _scored(reader, pairs, model, reports)
+    below = below_positives(
+        {
+            query: (documents, [scores[query, one] for one in documents])
+            for query, documents in checked.items()
+        },
+        {query: min(scores[query, one] for one in relevant[query]) for query in checked},
+        most=max(map(len, checked.values())),
+    )
+    gone = {query: {*documents} - {*below.get(query, ())} for query, documents in checked.items()}
+    count, total = sum(map(len, gone.values())), sum(map(len, checked.values()))
+    if count > MOST_ANSWERS * total:
+        return {}, (UNFIT.format(name, count / total),)
+    kept = {query: [one for one in found[query] if one not in left] for query, left in gone.items()}
+    return kept, (LEFT_OUT.format(count, total, name),) if count else ()
+
+
+LEFT_OUT = (
+    "{0:,} of {1:,} documents that the first stage found for the training queries were left out: "
+    "{2} scores them within 5% of a relevant document or higher, so they are probably answers that "
+    "nobody judged."
+)
+UNFIT = (
+    "{0} takes {1:.0%} of what the first stage found for answers, so it cannot tell them apart "
+    "here and none was left out; name another teacher."
+)
+
+
+def _scored(
+    reader: DatasetReader, pairs: Sequence[tuple[int, int]], model: Any, reports: dict[str, Any]
+) -> dict[tuple[int, int], float]:
+    """The model's similarity of each query and document."""
+    table = reader.queries("train")
+    texts = dict(zip(table["row"].to_pylist(), table["text"].to_pylist(), strict=True))
+    queries = list(dict.fromkeys(query for query, _ in pairs))
+    place = {query: at for at, query in enumerate(queries)}
+    places = np.array([place[query] for query, _ in pairs], np.int64)
+    documents = np.array([document for _, document in pairs], np.int64)
+    asked = [texts[query] for query in queries]
+    scores = score_rows(
+        EmbeddingScorer(model), asked, reading(reader), places, documents, **reports
+    )
+    return dict(zip(pairs, scores.tolist(), strict=True))
 
 
 def _turned(given: Sequence[list[int]], by: int) -> list[list[int]]:

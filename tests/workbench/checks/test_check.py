@@ -242,7 +242,7 @@ def test_what_is_suggested_is_held_against_what_the_rules_decide(workspace: Work
 
 def test_a_run_that_decides_is_checked_by_the_rows_that_it_takes(workspace: Workspace) -> None:
     limited = checked(workspace, auto="max_steps", batch_size=2, max_rows=20)
-    assert limited.steps == decisions.PASSES * 10
+    assert limited.steps == decisions.USUAL.passes * 10
     assert limited.notes[0].endswith("(steps: 30, 30, 30).")
 
 
