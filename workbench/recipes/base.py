@@ -32,8 +32,8 @@ def _read(text: str | None) -> str | None:
 OptionalPrompt = Annotated[str | None, AfterValidator(_read)]
 
 
-#: Words where a field may name a model and need not.
-MODEL_FREE = ("auto", "given", "bm25", "none")
+#: First stages that need no model.
+MODEL_FREE = ("auto", "given", "bm25")
 #: What of a workspace a field can name.
 Referent = Literal["dataset", "model", "index", "job"]
 #: What a data set has to hold for a job: :data:`workbench.prepare.NEEDS`.

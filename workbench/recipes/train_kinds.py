@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import field_validator
 
 from workbench.recipes import objectives
-from workbench.recipes.base import Fit, OptionalPrompt, advanced, setting
+from workbench.recipes.base import MODEL_FREE, Fit, OptionalPrompt, advanced, setting
 from workbench.recipes.data import SMALL_CLIP
 from workbench.recipes.decided import AUTO_PRESET, DECISIONS, DecidedFields, Schedule
 from workbench.recipes.train import TrainRecipe
@@ -51,13 +51,6 @@ class TrainCandidatesRecipe(DecidedFields, TrainRecipe):
         ge=2,
         le=1000,
     )
-
-    @field_validator("first_stage")
-    @classmethod
-    def _finds_something(cls, word: str) -> str:
-        if word.strip().lower() == "none":
-            raise ValueError("choose 'auto', 'given', 'bm25', or an embedding model")
-        return word
 
 
 class TrainRerankerRecipe(TrainCandidatesRecipe):
@@ -156,9 +149,11 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
     @field_validator("teacher")
     @classmethod
     def _scores_alike(cls, word: str) -> str:
-        if word.strip().lower() in ("given", "bm25"):
+        """'none' is kept as no name at all, which no model can have."""
+        plain = word.strip().lower()
+        if plain in MODEL_FREE and plain != "auto":
             raise ValueError("choose 'auto', 'none', or an embedding model")
-        return word
+        return {"none": "", "auto": "auto"}.get(plain, word)
 
     @property
     def in_batch(self) -> bool:

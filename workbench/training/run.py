@@ -363,7 +363,7 @@ def encoder_of(
 def teacher_of(recipe: TrainRerankerRecipe, workspace: Workspace) -> str:
     """The name of the model that checks what the first stage finds; '' where none does."""
     if recipe.teacher != AUTO:
-        return "" if recipe.teacher in MODEL_FREE else recipe.teacher
+        return recipe.teacher
     if recipe.first_stage not in MODEL_FREE:
         return recipe.first_stage
     return PACKAGED if workspace.models.exists(PACKAGED) else ""
