@@ -1,13 +1,16 @@
 """What a reranker trains on: a query with its relevant document and wrong ones, as texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
+from workbench.auto.readable import UNREADABLE, spread_rows, tokens_of
 from workbench.data.reader import DatasetReader
+from workbench.data_check.lengths import TokenCounter
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import (
     EmbeddingScorer,
@@ -16,6 +19,7 @@ from workbench.evaluation.candidates import (
     reading,
     score_rows,
 )
+from workbench.evaluation.texts import join_documents
 from workbench.mining.rules import below_positives
 from workbench.models.load import cut
 from workbench.recipes.train_kinds import TrainCandidatesRecipe
@@ -38,17 +42,36 @@ DEPTH = 30
 WITH_RANDOM = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """An embedding model that says what is an answer, and what counts its tokens, where its
+    tokenizer has a file."""
+
+    name: str
+    model: Any
+    counter: TokenCounter | None = None
+
+    def unknown(self, reader: DatasetReader, documents: Collection[int]) -> float:
+        """The share of these documents' tokens that it does not know; by some of them."""
+        if self.counter is None:
+            return 0.0
+        rows = sorted(documents)
+        some = [rows[at] for at in spread_rows(len(rows))]
+        texts = join_documents(reader.documents_at(some), self.model.contract).to_pylist()
+        return tokens_of(self.counter, texts, "")[0].unknown
+
+
 def candidate_rows(
     reader: DatasetReader,
     recipe: TrainCandidatesRecipe,
     encoder: Any,
-    teacher: tuple[str, Any] | None = None,
+    teacher: Teacher | None = None,
     **reports: Any,
 ) -> TrainingRows:
     """The training split with ``recipe.negatives`` wrong documents per row, others in each epoch.
 
     Those that the data gives come first, then those that the first stage finds, but for what a
-    ``teacher`` (an embedding model and its name) takes for an answer. Raises :class:`BadInput` when
+    ``teacher`` takes for an answer. Raises :class:`BadInput` when
     there is nothing to learn from.
     """
     draws = passes(reader, recipe)
@@ -102,15 +125,15 @@ def no_answers(
     reader: DatasetReader,
     found: Mapping[int, Sequence[int]],
     relevant: Mapping[int, Sequence[int]],
-    teacher: tuple[str, Any],
+    teacher: Teacher,
     **reports: Any,
 ) -> tuple[dict[int, list[int]], tuple[str, ...]]:
     """Of what was ``found`` for training queries (query -> documents), what is probably no answer:
     the teacher scores it below the query's ``relevant`` documents by a share (see
     :func:`workbench.mining.rules.below_positives`). The data's own candidates stay whatever their
-    score. With it a remark. Nothing is left out where more than half would be.
+    score. With it a remark. Nothing is left out by a teacher that cannot read the texts, and where
+    more than half would be.
     """
-    name, model = teacher
     own = own_candidates(reader.candidates("train"))
     checked = {
         query: others
@@ -120,12 +143,15 @@ def no_answers(
     }
     if not checked:
         return {}, ()
+    unknown = teacher.unknown(reader, {one for documents in checked.values() for one in documents})
+    if unknown >= UNREADABLE:
+        return {}, (UNREAD.format(teacher.name, unknown),)
     pairs = [
         (query, document)
         for query, documents in checked.items()
         for document in dict.fromkeys([*documents, *relevant[query]])
     ]
-    scores = _scored(reader, pairs, model, reports)
+    scores = _scored(reader, pairs, teacher.model, reports)
     below = below_positives(
         {
             query: (documents, [scores[query, one] for one in documents])
@@ -137,9 +163,9 @@ def no_answers(
     gone = {query: {*documents} - {*below.get(query, ())} for query, documents in checked.items()}
     count, total = sum(map(len, gone.values())), sum(map(len, checked.values()))
     if count > MOST_ANSWERS * total:
-        return {}, (UNFIT.format(name, count / total),)
+        return {}, (UNFIT.format(teacher.name, count / total),)
     kept = {query: [one for one in found[query] if one not in left] for query, left in gone.items()}
-    return kept, (LEFT_OUT.format(count, total, name),) if count else ()
+    return kept, (LEFT_OUT.format(count, total, teacher.name),) if count else ()
 
 
 LEFT_OUT = (
@@ -150,6 +176,12 @@ LEFT_OUT = (
 UNFIT = (
     "{0} takes {1:.0%} of what the first stage found for answers, so it cannot tell them apart "
     "here and none was left out; name another teacher."
+)
+
+
+UNREAD = (
+    "{0} does not know {1:.0%} of the documents' tokens, so it cannot tell whether what the first "
+    "stage found are answers, and none was left out; name another teacher."
 )
 
 

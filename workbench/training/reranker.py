@@ -11,6 +11,7 @@ from sentence_transformers.cross_encoder.training_args import CrossEncoderTraini
 from transformers import TrainerCallback
 
 from workbench.data.reader import DatasetReader
+from workbench.data_check.lengths import counter_of
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import (
@@ -24,13 +25,13 @@ from workbench.models.contract import (
 )
 from workbench.models.inspect import is_language_model
 from workbench.models.load import LoadedReranker
-from workbench.models.locate import LocalModel
+from workbench.models.locate import LocalModel, locate
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
 from workbench.training.epoch import steps
 from workbench.training.loss import as_trained, fresh_heads, module_of, pair_lengths
-from workbench.training.pairs import PairCollator, candidate_rows
+from workbench.training.pairs import PairCollator, Teacher, candidate_rows
 from workbench.training.rows import TrainingRows, load_texts
 from workbench.training.run import (
     Head,
@@ -221,7 +222,10 @@ def rows_of(
     Raises what :func:`candidate_rows` raises."""
     encoder = encoder_of(workspace, recipe.first_stage, place, tell)
     checks = encoder if teacher == recipe.first_stage else encoder_of(workspace, teacher, place)
-    check = (teacher, checks) if teacher else None
+    check = None
+    if teacher:
+        counted = counter_of(locate(workspace, teacher))
+        check = Teacher(teacher, checks, counted[0] if counted else None)
     return candidate_rows(reader, recipe, encoder, check, **(reporting or {}))
 
 
