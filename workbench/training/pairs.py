@@ -71,8 +71,7 @@ def candidate_rows(
     """The training split with ``recipe.negatives`` wrong documents per row, others in each epoch.
 
     Those that the data gives come first, then those that the first stage finds, but for what a
-    ``teacher`` takes for an answer. Raises :class:`BadInput` when
-    there is nothing to learn from.
+    ``teacher`` takes for an answer. Raises :class:`BadInput` when there is nothing to learn from.
     """
     draws = passes(reader, recipe)
     table, judged = training_table(reader, recipe, negatives=recipe.negatives * draws)
@@ -91,14 +90,19 @@ def candidate_rows(
     documents = int(reader.counts["documents"])
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
     checked: tuple[str, ...] = ()
+    answers: dict[int, set[int]] = {}
     if teacher is not None:
-        asked = np.unique(queries).tolist()
+        asked = _some(np.unique(queries), recipe.seed)
         some = {query: found[query] for query in asked if query in found}
         kept, checked = no_answers(reader, some, judged, teacher, **reports)
+        answers = {query: {*some[query]} - {*left} for query, left in kept.items()}
         found = {**found, **kept}
     width = recipe.negatives
+    shut = {
+        query: (relevant.get(query, []), answers.get(query, set())) for query in queries.tolist()
+    }
     chosen = [
-        _choose(own, found.get(query, []), relevant.get(query, []), documents, recipe, random)
+        _choose(own, found.get(query, []), *shut[query], documents, recipe, random)
         for draw in range(draws)
         for query, own in zip(queries.tolist(), _turned(given, draw * width), strict=True)
     ]
@@ -116,6 +120,8 @@ def candidate_rows(
     return TrainingRows(queries, positives, negatives, relevant, notes, draws)
 
 
+#: The teacher checks what was found for so many queries: every document of it is encoded.
+MOST_CHECKED = 20_000
 #: A teacher that takes more of what was found for answers cannot tell them apart: it may not know
 #: the language.
 MOST_ANSWERS = 0.5
@@ -165,12 +171,12 @@ def no_answers(
     if count > MOST_ANSWERS * total:
         return {}, (UNFIT.format(teacher.name, count / total),)
     kept = {query: [one for one in found[query] if one not in left] for query, left in gone.items()}
-    return kept, (LEFT_OUT.format(count, total, teacher.name),) if count else ()
+    return kept, (LEFT_OUT.format(count, total, len(checked), teacher.name),) if count else ()
 
 
 LEFT_OUT = (
-    "{0:,} of {1:,} documents that the first stage found for the training queries were left out: "
-    "{2} scores them within 5% of a relevant document or higher, so they are probably answers that "
+    "{0:,} of {1:,} documents that the first stage found for {2:,} training queries were left out: "
+    "{3} scores them within 5% of a relevant document or higher, so they are probably answers that "
     "nobody judged."
 )
 UNFIT = (
@@ -183,6 +189,14 @@ UNREAD = (
     "{0} does not know {1:.0%} of the documents' tokens, so it cannot tell whether what the first "
     "stage found are answers, and none was left out; name another teacher."
 )
+
+
+def _some(queries: Rows, seed: int) -> list[int]:
+    """These queries, or so many of them as a teacher checks."""
+    if len(queries) > MOST_CHECKED:
+        queries = np.random.default_rng(seed).choice(queries, MOST_CHECKED, replace=False)
+    chosen: list[int] = np.sort(queries).tolist()
+    return chosen
 
 
 def _scored(
@@ -211,10 +225,13 @@ def _choose(
     own: Sequence[int],
     found: Sequence[int],
     relevant: Sequence[int],
+    answers: Collection[int],
     documents: int,
     recipe: TrainCandidatesRecipe,
     random: np.random.Generator,
 ) -> list[int]:
+    """A row's wrong documents. ``answers``: those that are probably right; they are drawn only
+    where there are no others."""
     width = recipe.negatives
     taken = list(dict.fromkeys(own))[:width]
     by_chance = 1 if not taken and width >= WITH_RANDOM and recipe.first_stage != "given" else 0
@@ -223,12 +240,13 @@ def _choose(
     if len(rest) > wanted:
         rest = [rest[at] for at in np.sort(random.choice(len(rest), wanted, replace=False))]
     taken += rest
-    shut = {*taken, *relevant}
-    while len(taken) < width and len(shut) < documents:
-        document = int(random.integers(documents))
-        if document not in shut:
-            shut.add(document)
-            taken.append(document)
+    for unwanted in (answers, ()):
+        shut = {*taken, *relevant, *unwanted}
+        while len(taken) < width and len(shut) < documents:
+            document = int(random.integers(documents))
+            if document not in shut:
+                shut.add(document)
+                taken.append(document)
     return taken
 
 
