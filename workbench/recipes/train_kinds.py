@@ -61,7 +61,7 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
     objectives_of: ClassVar[str] = "reranker"
     #: A query with its documents is as many texts as several of another kind's, and a head of
     #: chance needs more steps than what was trained before.
-    schedule: ClassVar[Schedule] = Schedule(fewest=60, batches=(), largest=8)
+    schedule: ClassVar[Schedule] = Schedule(fewest=120, batches=(), largest=8)
     finds_negatives: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "auto": AUTO_PRESET,

@@ -57,7 +57,10 @@ def train(
 def reranker(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeContext, Any]:
     splits = told_by_a_word("today today today", "number", 64, 16)
     context = start(tmp_path_factory.mktemp("reranker"), splits)
-    return context, train(TrainRerankerRecipe, context, tiny, objective="contrastive")
+    fewer = Schedule(fewest=60, batches=(), largest=8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainRerankerRecipe, "schedule", fewer)
+        return context, train(TrainRerankerRecipe, context, tiny, objective="contrastive")
 
 
 def test_a_reranker_that_learnt_is_held_against_the_first_stage(

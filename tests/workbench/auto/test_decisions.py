@@ -53,7 +53,7 @@ def test_each_kind_has_steps_and_batches_of_its_own() -> None:
     # What the first stage finds stands in for negatives that the data lacks; a batch's rows do.
     assert (found["reranker"]["negatives"], found["late-interaction"]["negatives"]) == (4, 0)
     few = decisions.scheduled(TrainRerankerRecipe.read({"dataset": "d"}), base, 30, 0)[0]
-    assert few.max_steps == 60
+    assert few.max_steps == 120
 
 
 @pytest.mark.parametrize("width", [384, 768, 1024])

@@ -250,7 +250,7 @@ def test_a_reranker_that_decides_is_checked_with_negatives_that_are_found(
     workspace: Workspace,
 ) -> None:
     report = checked(workspace, "reranker", auto="all")
-    assert (report.steps, report.texts_per_batch) == (60, 8 * (1 + 4))
+    assert (report.steps, report.texts_per_batch) == (120, 8 * (1 + 4))
     assert report.notes[0].startswith("This is the training that is kept. Before it")
     late = checked(workspace, "late-interaction", auto="all", negatives=0)
     assert (late.steps, late.texts_per_batch) == (24, 16 * 2)
