@@ -8,8 +8,9 @@ Each is one command of real jobs: the presets are submitted and run as anyone's,
 counted from the base at the best of ``--lengths``, chosen on test, which is to the base's favour.
 Intervals are the percentile bootstrap over clusters: queries that share a relevant document are
 drawn together. Processor seconds are those of all processes, the reading of their libraries
-included. 'reranker' and 'late-interaction' (balanced) order the base's first 50 documents, and
-their gain is counted from that order. Without ``--data``, the packaged sample.
+included. 'reranker' and 'late-interaction' (balanced; with 'auto-' before it the preset auto) order
+the base's first 50 documents, for which they are trained and judged, too; their gain is counted
+from that order. Without ``--data``, the packaged sample.
 """
 
 import argparse
@@ -61,7 +62,9 @@ PRESETS: dict[str, tuple[type[TrainRecipe], str, dict[str, Any]]] = {
     "auto-lora": (TrainEmbeddingRecipe, "auto", {"method": "lora"}),
     "lora": (TrainEmbeddingRecipe, "balanced", {"method": "lora", "learning_rate": 5e-4}),
     "reranker": (TrainRerankerRecipe, "balanced", {}),
+    "auto-reranker": (TrainRerankerRecipe, "auto", {}),
     "late-interaction": (TrainLateInteractionRecipe, "balanced", {}),
+    "auto-late-interaction": (TrainLateInteractionRecipe, "auto", {}),
 }
 EXPERT = "expert"
 #: What is tried where nothing is named.
@@ -203,6 +206,9 @@ class Trial:
         kind, preset, changes = PRESETS[name]
         quick = {"epochs": self.asked.epochs, "max_rows": self.asked.rows}
         given = {**changes, **{field: value for field, value in quick.items() if value}}
+        if "first_stage" in kind.model_fields:
+            # It is tested on the candidates that it was trained for.
+            given["first_stage"] = self.base.name
         recipe = kind(
             **{
                 **started_from(kind, kind.presets[preset], given),

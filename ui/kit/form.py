@@ -16,7 +16,7 @@ from ui.kit.choices import open_menu as menu
 from ui.kit.events import answered, on
 from ui.words import known, sentences, t
 from workbench.recipes.base import NO_PROMPT, Recipe
-from workbench.recipes.decided import ALL, AUTO, DECISIONS, changed, given_by, left_to_decide
+from workbench.recipes.decided import ALL, AUTO, changed, decidable, given_by, left_to_decide
 from workbench.recipes.describe import FieldSpec, describe
 
 
@@ -152,7 +152,7 @@ def render(
                 gr.Markdown(f"**{t(f'group.{group}')}**", elem_classes="rw-group")
                 chosen = [spec for spec in advanced if spec.group == group]
                 _draw(recipe, chosen, first, shown, components, prefix)
-    if not decides(recipe):
+    if not decidable(recipe):
         return Form(recipe, specs, components)
     filled = gr.Textbox("", visible=False, label=t("train.presets"))
     return Form(recipe, specs, components, presets, filled if presets else None)
@@ -285,7 +285,7 @@ def listen_presets(form: Form, presets: gr.Radio) -> None:
     touched = set(preset_values(form.recipe, next(iter(form.recipe.presets))))
     # No preset names these: what was typed there stays where it is not decided.
     typed = [spec.name for spec in form.specs if spec.name in decided(form.recipe, ALL) - touched]
-    if decides(form.recipe):
+    if decidable(form.recipe):
         touched |= {*typed, *IN_SIGHT}
 
     def fill(preset: str, *held: Any) -> dict[Any, Any]:
@@ -315,17 +315,13 @@ def about_preset(preset: str) -> str:
 IN_SIGHT = ("minutes",)
 
 
-def decides(recipe: type[Recipe]) -> bool:
-    """Whether settings of the recipe can be decided by measuring."""
-    return "auto" in recipe.model_fields
-
-
 def decided(recipe: type[Recipe], auto: str | None) -> frozenset[str]:
     """The recipe's fields that a run with this value of ``auto`` decides, and that therefore stand
     empty in a form. With the steps, epochs are decided."""
-    names = set(DECISIONS if auto == ALL else (auto or "").split(","))
+    can = decidable(recipe)
+    names = set(can if auto == ALL else (auto or "").split(",")) if can else set()
     names |= {"epochs"} if "max_steps" in names else set()
-    return frozenset(names & recipe.model_fields.keys()) if decides(recipe) else frozenset()
+    return frozenset(names & recipe.model_fields.keys())
 
 
 def _decided(spec: FieldSpec, value: Any, empty: Collection[str]) -> dict[str, Any]:
@@ -374,7 +370,7 @@ def given(
         before = recipe.presets[preset].get("auto") if preset else (filled or {}).get("auto", ALL)
         stood = decided(recipe, before)
         return {k: value for k, value in values.items() if k not in stood or value is not None}
-    names = DECISIONS if asked == ALL else [name.strip() for name in asked.split(",")]
+    names = decidable(recipe) if asked == ALL else [name.strip() for name in asked.split(",")]
     empty = decided(recipe, recipe.presets[preset].get("auto") if preset else asked)
     if filled and not preset:
         empty = frozenset(name for name, value in filled.items() if value is None)

@@ -16,6 +16,7 @@ from ui.services import Services
 from ui.words import known, sentences, t
 from ui.words.sentences import metric_label
 from workbench.comparison.names import HEADLINE
+from workbench.comparison.trained import ORIGINAL
 from workbench.errors import JobNotFound
 from workbench.jobs.files import LOG
 from workbench.model_kinds import scoring
@@ -120,7 +121,8 @@ def describe(job: Job, rows: list[MetricRow]) -> dict[str, object]:
         "finished": job.status.finished,
         "training": job.task.startswith("train"),
         # What its dashed line stands for: the first stage's order, not the untrained model.
-        "second_stage": job.task.removeprefix("train-") in scoring(),
+        "second_stage": job.task.removeprefix("train-") in scoring()
+        and (job.result or {}).get("baseline_name") != ORIGINAL,
         "message": sentences.said(str(job.progress.get("message") or ""))
         if not job.status.finished
         else "",

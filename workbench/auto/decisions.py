@@ -9,10 +9,13 @@ import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from workbench.models.contract import Contract
-from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.decided import Schedule
+
+#: A recipe of a kind whose settings can be decided.
+R = TypeVar("R", bound=Any)
 
 #: By what a decision was made: a measurement on the data, a rule, or the person.
 By = Literal["measured", "rule", "you"]
@@ -43,13 +46,8 @@ def so_far(folder: Path) -> dict[str, Any]:
         return {}
 
 
-# How long to train, in steps: a small set needs more passes, a large one fewer.
-
-#: Passes over the training queries, within these bounds of steps.
-PASSES, FEWEST_STEPS, MOST_STEPS = 3, 24, 1500
-#: Up to so many training queries: the batch.
-BATCHES = ((300, 16), (2_000, 32))
-LARGE_BATCH = 64
+#: How long, and in which batches: of kinds that say nothing else.
+USUAL = Schedule()
 #: Width of the model's layers, up to which a rate holds for all of its weights.
 RATES = ((512, 5e-5), (896, 2e-5))
 WIDE_RATE = 1e-5
@@ -75,35 +73,41 @@ HELD_OUT, FEWEST_HELD, MOST_HELD = 0.1, 200, 500
 BLENDS = (1.0, 0.5)
 
 
-def steps(queries: int, batch: int) -> int:
+def steps(queries: int, batch: int, schedule: Schedule = USUAL) -> int:
     """Optimizer steps of a run over so many training queries, ``batch`` of them to a step."""
-    return int(min(MOST_STEPS, max(FEWEST_STEPS, round(PASSES * queries / batch))))
+    wanted = round(schedule.passes * queries / batch)
+    return int(min(schedule.most, max(schedule.fewest, wanted)))
 
 
-def max_steps(queries: int, batch: int) -> Decision:
+def max_steps(queries: int, batch: int, schedule: Schedule = USUAL) -> Decision:
     """Of the run that trains on everything."""
-    found, passes = steps(queries, batch), PASSES * queries / batch
+    found, passes = steps(queries, batch, schedule), schedule.passes * queries / batch
     if found > math.ceil(passes):
         why = f"at least so many, however few the training queries: {queries:,}, by {batch} a step"
     elif found < math.floor(passes):
         why = f"at most so many, however many the training queries: {queries:,}, by {batch} a step"
     else:
-        why = f"about {PASSES} passes over the training queries: {queries:,}, by {batch} a step"
+        why = (
+            f"about {schedule.passes:g} passes over the training queries: {queries:,}, by {batch} "
+            "a step"
+        )
     return Decision("max_steps", found, why, "rule")
 
 
-def batch_size(queries: int) -> Decision:
+def batch_size(queries: int, schedule: Schedule = USUAL) -> Decision:
     """Small sets learn more from more steps, large ones from more in-batch negatives."""
-    for most, size in BATCHES:
-        if queries < most:
-            why = f"smaller batches make more steps of {queries:,} training queries"
-            return Decision("batch_size", size, why, "rule")
-    why = f"a larger batch has more in-batch negatives (training queries: {queries:,})"
-    return Decision("batch_size", LARGE_BATCH, why, "rule")
+    size = schedule.batch(queries)
+    if not schedule.batches:
+        why = "each query comes with documents of its own: more steps of fewer queries"
+    elif size < schedule.largest:
+        why = f"smaller batches make more steps of {queries:,} training queries"
+    else:
+        why = f"a larger batch has more in-batch negatives (training queries: {queries:,})"
+    return Decision("batch_size", size, why, "rule")
 
 
 def learning_rate(width: int, *, adapter: bool, decoder: bool) -> Decision:
-    """``width``: numbers in the model's vectors."""
+    """``width``: of the model's layers."""
     if decoder and adapter:
         return Decision("learning_rate", DECODER_ADAPTER_RATE, "for a decoder's adapter", "rule")
     if decoder:
@@ -125,6 +129,14 @@ def negatives(given: int, asked: int) -> Decision:
     return Decision("negatives", 0, why, "rule")
 
 
+def found_negatives(given: int, asked: int) -> Decision:
+    """Of a kind that needs some, which a first stage finds where the data gives none."""
+    if given:
+        return negatives(given, asked)
+    why = "the data gives none: so many that the first stage finds for each query"
+    return Decision("negatives", asked, why, "rule")
+
+
 def shorter_in_training(found: Decision, serving: int) -> Decision:
     """``found``: what the lengths of the texts ask for, below the ``serving`` length."""
     if int(found.value) <= TRAINED_LENGTH:
@@ -136,11 +148,11 @@ def shorter_in_training(found: Decision, serving: int) -> Decision:
     return Decision(found.name, TRAINED_LENGTH, why, "rule")
 
 
-def by_rules(recipe: Any, queries: int, contract: Any) -> dict[str, Any]:
+def by_rules(recipe: Any, queries: int, contract: Any, *, width: int = 0) -> dict[str, Any]:
     """What the rules alone say of a recipe's fields, before the data is looked at: ``queries`` to
-    train on, and the base's ``contract``."""
+    train on, the base's ``contract``, and its ``width`` as :func:`scheduled` takes it."""
     names = [name for name in RULED if name in recipe.decides and name != "negatives"]
-    _, ruled = scheduled(recipe, contract, queries, 0, names)
+    _, ruled = scheduled(recipe, contract, queries, 0, names, width=width)
     found: dict[str, Any] = {one.name: one.value for one in ruled}
     if "passage_max_len" in recipe.decides:
         found["passage_max_len"] = min(recipe.passage_max_len, contract.passage_max_len)
@@ -192,25 +204,29 @@ RULED = ("max_steps", "batch_size", "learning_rate", "negatives")
 
 
 def scheduled(
-    recipe: TrainEmbeddingRecipe,
+    recipe: R,
     base: Contract,
     queries: int,
     given: int,
     names: Collection[str] = RULED,
-) -> tuple[TrainEmbeddingRecipe, list[Decision]]:
+    *,
+    width: int = 0,
+) -> tuple[R, list[Decision]]:
     """The recipe with these settings as the rules have them for so many training queries.
-    ``given``: those that bring documents which do not answer them."""
-    batch = batch_size(queries)
+    ``given``: those that bring documents which do not answer them; ``width``: of the base's layers,
+    where its contract's vectors are others."""
+    schedule = recipe.schedule
+    batch = batch_size(queries, schedule)
     size = int(batch.value) if batch.name in names else recipe.batch_size
-    rate = learning_rate(base.dimensions, adapter=recipe.method != "full", decoder=base.causal)
+    wide = width or base.dimensions
     found = [
-        max_steps(queries, size * recipe.gradient_accumulation),
+        max_steps(queries, size * recipe.gradient_accumulation, schedule),
         batch,
-        rate,
-        negatives(given, recipe.negatives),
+        learning_rate(wide, adapter=recipe.method != "full", decoder=base.causal),
     ]
-    if recipe.chosen_objective.rows == "teacher":
-        # It learns the scores of the documents that the data gives.
-        found.pop()
+    if recipe.chosen_objective.rows != "teacher":
+        # Else it learns the scores of the documents that the data gives.
+        rule = found_negatives if recipe.finds_negatives else negatives
+        found.append(rule(given, recipe.negatives))
     ruled = [one for one in found if one.name in names]
     return recipe.model_copy(update={one.name: one.value for one in ruled}), ruled

@@ -136,14 +136,16 @@ class Part(JobContext):
 Floats = NDArray[np.float64]
 #: Metric -> a value for each query (n,).
 Values = Mapping[str, Floats]
-#: Before a length, in the name of what is kept of it.
-AT = "at "
+#: In the names of what is kept: before a length, and before an order that no model made.
+AT, ORDER = "at ", "order: "
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What one fold's queries say. ``candidates``: the share of the trained weights, the rest being
-    the base's -> values. ``lengths``: other lengths of passages -> the base's values there."""
+    the base's -> values. ``lengths``: other lengths of passages -> the base's values there.
+    ``orders``: orders that are there without a model, by name -> their values. ``base`` is empty
+    where the base is of another kind, and cannot be measured."""
 
     #: (n,) rows of the judging queries.
     queries: Ints
@@ -154,12 +156,14 @@ class Judged:
     steps: int
     seconds_per_step: float
     lengths: Mapping[int, Values] = field(default_factory=dict)
+    orders: Mapping[str, Values] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """In one file, so that a job that is resumed has it."""
         arrays: dict[str, Any] = {"queries": self.queries}
         each = [("base", self.base), *((str(at), one) for at, one in self.candidates.items())]
         each += [(f"{AT}{length}", one) for length, one in self.lengths.items()]
+        each += [(f"{ORDER}{name}", one) for name, one in self.orders.items()]
         for name, values in each:
             arrays |= {f"{name}|{metric}": one for metric, one in values.items()}
         about = {
@@ -184,60 +188,82 @@ class Judged:
                 if "|" in name:
                     who, metric = name.split("|")
                     found.setdefault(who, {})[metric] = kept[name]
-            base = found.pop("base")
-            lengths = {
-                int(who.removeprefix(AT)): found.pop(who)
-                for who in list(found)
-                if who.startswith(AT)
-            }
+            base = found.pop("base", {})
+            lengths = {int(who): one for who, one in _taken(found, AT).items()}
+            orders = _taken(found, ORDER)
             candidates = {float(who): values for who, values in found.items()}
-            return cls(kept["queries"], base, candidates, **about, lengths=lengths)
+            return cls(kept["queries"], base, candidates, **about, lengths=lengths, orders=orders)
+
+
+def _taken(found: dict[str, Any], start: str) -> dict[str, Any]:
+    """What is called so, out of ``found``, by the rest of its name."""
+    names = [who for who in found if who.startswith(start)]
+    return {who.removeprefix(start): found.pop(who) for who in names}
 
 
 def judge(
     run: Run, training: Training, ratios: Sequence[float], lengths: Sequence[int] = ()
 ) -> Judged:
     """Train on the run's train split, and measure on its dev split the base, also with passages
-    cut at other ``lengths``, and the trained weights at each ratio. The recipe says how much of
-    dev. Raises :class:`JobCancelled`."""
+    cut at other ``lengths``, what else has to be beaten, and the trained weights at each ratio. The
+    recipe says how much of dev. Raises :class:`JobCancelled`."""
     recipe, context = run.recipe, run.context
     start = training.start(recipe, run.base)
     place = Place(run.device, run.precision)
     dev_task = training.dev(recipe, context, run.reader, run.output, place).dev_task
-    keeping = keeping_for(recipe, run.precision)
-    # Under an adapter the base is kept in less: quantized, it is not what people have without it.
-    whole = recipe.method == "full"
-    loaded = run.load(run.base, start, keeping) if whole else run.load(run.base, start)
-    said = "Measuring the original"
-    base = _measured(run, dev_task, loaded, said)
-    others = {
-        length: _measured(run, dev_task, _cut_at(loaded, start, length), said).scores.values
-        for length in lengths
-    }
-    if not whole:
-        del loaded
+    orders = {name: one.scores.values for name, one in dev_task.orders().items()}
+    before = _Before({}, {})
+    loaded = None
+    if training.brings(recipe, run.base):
+        before, loaded = _base(run, dev_task, start, lengths)
         gc.collect()
-        loaded = run.load(run.base, start, keeping)
     fitted = fit(run, training, start, loaded)
     model = fitted.loaded.model
     tuned = trained_weights(model)
     candidates: dict[float, Values] = {}
+    queries = np.zeros(0, np.int64)
     for ratio in ratios:
         put_between(model, fitted.before, tuned, ratio)
         what = "Measuring the trained model" if ratio == 1.0 else f"Measuring a blend ({ratio:g})"
         measured = _measured(run, dev_task, fitted.loaded, what)
-        candidates[ratio] = measured.scores.values
+        candidates[ratio], queries = measured.scores.values, measured.scores.queries
         if ratio == 1.0:
             context.metrics(fitted.steps, "dev", measured.scores.means())
     return Judged(
-        base.scores.queries,
-        base.scores.values,
+        queries,
+        before.base,
         candidates,
         dev_task.documents,
         fitted.steps,
         fitted.seconds / max(1, fitted.steps),
-        others,
+        before.lengths,
+        orders,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the base is worth as it is, and with passages cut at other lengths."""
+
+    base: Values
+    lengths: Mapping[int, Values]
+
+
+def _base(
+    run: Run, dev_task: DevTask, start: Contract, lengths: Sequence[int]
+) -> tuple[_Before, Any]:
+    """What was measured of the base, and the base in memory, if it can be trained as it is."""
+    recipe, said = run.recipe, "Measuring the original"
+    # Under an adapter the base is kept in less: quantized, it is not what people have without it.
+    whole = recipe.method == "full"
+    keeping = keeping_for(recipe, run.precision) if whole else None
+    loaded = run.load(run.base, start, keeping)
+    base = _measured(run, dev_task, loaded, said).scores.values
+    others = {
+        length: _measured(run, dev_task, _cut_at(loaded, start, length), said).scores.values
+        for length in lengths
+    }
+    return _Before(base, others), loaded if whole else None
 
 
 def _cut_at(loaded: Any, start: Contract, length: int) -> Any:

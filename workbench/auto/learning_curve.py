@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from workbench.auto.asked import look_of
 from workbench.auto.curve import Floats, Point, learning_curve
 from workbench.auto.decisions import scheduled
 from workbench.auto.fit import Part, fit
 from workbench.auto.look import serving_length, training_length, warnings
-from workbench.auto.run import look_of
 from workbench.auto.shares import MOST_DOCUMENTS, MOST_MEASURED, Parts
 from workbench.comparison.names import HEADLINE
 from workbench.evaluation.measure import measure

@@ -275,7 +275,11 @@ def training_length(look: Look, serving: int | None = None) -> Decision:
     """After how many tokens passages are cut in training: what nine of ten documents need, never
     more than is read later (``serving``; the look's own choice where it is None)."""
     most = int(serving_length(look).value) if serving is None else serving
-    tokens = look.document_tokens
+    return length_for(look.document_tokens, most)
+
+
+def length_for(tokens: Tokens | None, most: int) -> Decision:
+    """The same by the documents' ``tokens``, where ``most`` of them are read later."""
     if tokens is None:
         why = "as far as passages are read later; the base has no tokenizer file to count with"
         return Decision("passage_max_len", most, why, "rule")

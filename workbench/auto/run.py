@@ -14,23 +14,23 @@ from typing import Any
 import numpy as np
 
 from workbench.auto import decisions
+from workbench.auto.asked import FOLDER, Asked, Plan, asking, ratios, steps
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
 from workbench.auto.fit import Floats, Judged, Part, Values, fit, judge
-from workbench.auto.folds import Material, Round, dealt, groups_of, judges, room, rounds
+from workbench.auto.folds import Material, Round, groups_of, rounds
 from workbench.auto.forecast import expectation
-from workbench.auto.look import Look, lengths_ahead, serving_length, training_length, warnings
-from workbench.auto.take import taken
+from workbench.auto.look import Look, warnings
 from workbench.comparison import trained
+from workbench.comparison.trained import ORIGINAL
 from workbench.errors import BadInput
-from workbench.models.contract import Contract
-from workbench.recipes.decided import DECISIONS
-from workbench.training.dev import BASELINE_FILE, ORIGINAL
+from workbench.recipes.decided import DECISIONS, decidable
+from workbench.training.dev import BASELINE_FILE
 from workbench.training.loop import with_dev
 from workbench.training.run import Outcome, Run, Tested, Training, write_json
 
-#: In the run's output folder: what was looked at and measured.
-FOLDER, LOOK, EFFORT = "auto", "look", "effort.json"
+#: In the run's folder: how much there was time for.
+EFFORT = "effort.json"
 #: Steps by which the time of one is told, where a person says how long the run may take.
 TIMED = 4
 ALL_QUERIES = "Training on all queries"
@@ -72,26 +72,26 @@ def decide(run: Run, training: Training) -> Decided:
     if not wanted:
         return Decided(run)
     began = time.monotonic()
-    look = look_of(run, training)
-    start = training.start(run.recipe, run.base)
-    serving = _serving(look, start, wanted)
-    served = start.model_copy(update={"passage_max_len": int(serving.value)})
-    run = replace(run, base=replace(run.base, contract=served))
-    for said in warnings(look):
+    asked = asking(run, training)
+    run = asked.run
+    for said in asked.warnings:
         run.context.note(said)
-    forecast = _forecast(run, look)
-    so_far = Decided(run, (serving,), look, notes=tuple(warnings(look)), forecast=forecast)
+    forecast = _forecast(run, asked.look) if asked.look else None
+    ready = _ordered(asked.decisions)
+    so_far = Decided(run, ready, asked.look, notes=asked.warnings, forecast=forecast)
     _write(so_far)
     if "max_steps" not in wanted:
         return replace(so_far, run=with_dev(run, training))
-    found = _Deciding(run, training, look, serving, began).decided(so_far)
+    found = _Deciding(run, training, asked, began).decided(so_far)
     return replace(found, forecast=forecast)
 
 
 def _write(so_far: Decided) -> None:
     """For the page, while the job runs."""
     if so_far.run.group.leads:
-        write_json(so_far.run.context.folder / decisions.SO_FAR, so_far.result())
+        path = so_far.run.context.folder / decisions.SO_FAR
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, so_far.result())
 
 
 def _forecast(run: Run, look: Look) -> dict[str, float] | None:
@@ -105,44 +105,13 @@ def _forecast(run: Run, look: Look) -> dict[str, float] | None:
     return found
 
 
-def look_of(run: Run, training: Training) -> Look:
-    """The look at the data: the job's own, one kept of an earlier job, or a new one."""
-    context, recipe = run.context, run.recipe
-    start = training.start(recipe, run.base)
-
-    def progress(done: int, total: int, what: str) -> None:
-        context.progress(done, total, "texts", f"Looking at the data: {what}")
-
-    return taken(
-        run.reader,
-        lambda: run.load(run.base, start),
-        run.base,
-        start,
-        home=context.workspace.home,
-        dataset_id=context.workspace.datasets.get(recipe.dataset).id,
-        folder=run.output / FOLDER / LOOK,
-        seed=recipe.seed,
-        exclude=recipe.exclude_query_document,
-        progress=progress,
-        stop=context.check_cancelled,
-    )
-
-
-def _serving(look: Look, start: Contract, wanted: tuple[str, ...]) -> Decision:
-    if "serving_length" in wanted:
-        return serving_length(look)
-    why = "the model's own length"
-    return Decision("serving_length", start.passage_max_len, why, "you")
-
-
 @dataclass(frozen=True, slots=True)
 class _Deciding:
     """What all steps of a decision need. ``began``: when, by the monotonic clock."""
 
     run: Run
     training: Training
-    look: Look
-    serving: Decision
+    asked: Asked
     began: float
 
     def decided(self, so_far: Decided) -> Decided:
@@ -150,47 +119,47 @@ class _Deciding:
         queries = min(material.training, self.run.recipe.max_rows or material.training)
         settings = self._settings(material, queries)
         recipe = self._set(settings)
-        said = _ordered([self.serving, *settings, *self._given(recipe)])
+        said = _ordered([*self.asked.decisions, *settings, *self._given(recipe)])
         _write(replace(so_far, decisions=said))
         folds = decisions.FOLDS if queries < decisions.FOLDED else 1
         planned = rounds(material, folds, recipe.seed)
         effort = self._effort(recipe, material, planned)
         if effort.folds != len(planned):
             planned = rounds(material, effort.folds, recipe.seed)
-        judged, notes = self._judged(recipe, material, planned, effort.share)
+        judged, notes = self._judged(Plan(recipe, material, planned, effort.share))
         final = max(1, round(recipe.max_steps * effort.share))
         recipe = recipe.model_copy(update={"max_steps": final})
         after = sum(one.steps for one in judged)
         context = Part(self.run.context, ALL_QUERIES, after, quiet=False)
         run = replace(self.run, recipe=recipe, reader=material.everything(), context=context)
-        made = [self.serving, *_shortened(settings, effort, final), *self._given(recipe)]
-        notes += tuple(warnings(self.look))
+        shortened = _shortened(settings, effort, final)
+        made = [*self.asked.decisions, *shortened, *self._given(recipe)]
+        notes += self.asked.warnings
+        look = self.asked.look
         if not judged:
-            return Decided(
-                run, _ordered(made), self.look, Outcome.unmeasured(recipe.metric), 1.0, notes
-            )
+            return Decided(run, _ordered(made), look, self.asked.unmeasured(), 1.0, notes)
         chosen, outcome = _chosen(recipe, material, judged)
         self._on_record(outcome)
-        blend, ratio = _blend(chosen, judged, recipe.metric, "blend" in recipe.decides)
-        return Decided(run, _ordered([*made, *blend]), self.look, outcome, ratio, notes)
+        blend, ratio = self._blend(chosen, judged)
+        return Decided(run, _ordered([*made, *blend]), look, outcome, ratio, notes)
 
     def _settings(self, material: Material, queries: int) -> list[Decision]:
         """What the rules say, of what they are asked for."""
         recipe, base = self.run.recipe, self.run.base.contract
         wanted = recipe.decides
-        _, found = decisions.scheduled(recipe, base, queries, material.with_negatives, wanted)
+        given, width = material.with_negatives, self.asked.width
+        _, found = decisions.scheduled(recipe, base, queries, given, wanted, width=width)
         if "passage_max_len" not in wanted:
             return found
-        serving = int(self.serving.value)
-        length = training_length(self.look, serving)
-        return [decisions.shorter_in_training(length, serving), *found]
+        return [self.asked.training_length(), *found]
 
     def _set(self, settings: list[Decision]) -> Any:
         return self.run.recipe.model_copy(update={one.name: one.value for one in settings})
 
     def _given(self, recipe: Any) -> list[Decision]:
         """What a person decides instead, in the list of decisions."""
-        names = [name for name in DECISIONS if name not in recipe.decides and hasattr(recipe, name)]
+        can = decidable(type(recipe))
+        names = [name for name in can if name not in recipe.decides and hasattr(recipe, name)]
         return [Decision(name, getattr(recipe, name), "as you set it", "you") for name in names]
 
     def _effort(self, recipe: Any, material: Material, planned: list[Round]) -> Effort:
@@ -202,7 +171,7 @@ class _Deciding:
             return Effort(**json.loads(path.read_text(encoding="utf-8")))
         per_step = self._timed(recipe, material)
         left = recipe.minutes * 60 - (time.monotonic() - self.began)
-        fold = max((_steps(recipe, one) for one in planned), default=0)
+        fold = max((steps(recipe, one) for one in planned), default=0)
         found = decisions.effort(max(left, 0.0), per_step, recipe.max_steps, fold, len(planned))
         write_json(path, {"folds": found.folds, "share": found.share})
         return found
@@ -223,11 +192,10 @@ class _Deciding:
         gc.collect()
         return seconds
 
-    def _judged(
-        self, recipe: Any, material: Material, planned: list[Round], share: float
-    ) -> tuple[list[Judged], tuple[str, ...]]:
+    def _judged(self, plan: Plan) -> tuple[list[Judged], tuple[str, ...]]:
         """Each round's, from the job's folder where an earlier attempt has finished it."""
         found: list[Judged] = []
+        planned, material = plan.rounds, plan.material
         if not planned and len(material.queries) >= decisions.JUDGED:
             return found, self._unmeasured(
                 "There is no time to measure within the minutes that you give, so it is not known "
@@ -238,10 +206,7 @@ class _Deciding:
                 f"With {len(material.queries):,} judged queries outside of test nothing can be "
                 "measured, so it is not known whether the trained model is better."
             )
-        asked = sum(
-            len(judges(material, one, self._room(recipe, one, share), recipe.seed))
-            for one in planned
-        )
+        asked = sum(self.asked.judges(plan, one) for one in planned)
         if asked < decisions.JUDGED:
             return found, self._unmeasured(
                 f"Only {asked} judged queries have so few relevant documents that they can be "
@@ -252,7 +217,7 @@ class _Deciding:
             kept = Judged.read(path)
             if kept is None:
                 try:
-                    kept = self._judge(recipe, material, planned, at, share, found)
+                    kept = self._judge(plan, at, found)
                 except BadInput as error:
                     # A part of the data may be too small for what the whole can be trained on.
                     return [], self._unmeasured(f"Nothing was measured: {error.message}")
@@ -272,54 +237,30 @@ class _Deciding:
         self.run.context.note(why)
         return (why,)
 
-    def _judge(
-        self,
-        recipe: Any,
-        material: Material,
-        planned: list[Round],
-        at: int,
-        share: float,
-        before: list[Judged],
-    ) -> Judged:
-        one = planned[at]
-        steps = _part(recipe, one, share)
-        most = self._room(recipe, one, share)
-        view, documents = dealt(material, one, self.look.words, most, recipe.seed)
+    def _judge(self, plan: Plan, at: int, before: list[Judged]) -> Judged:
+        one, planned = plan.rounds[at], plan.rounds
+        view, sizes = self.asked.view(plan, one)
         name = f"Fold {at + 1} of {len(planned)}" if len(planned) > 1 else "Measuring on a part"
         after = sum(done.steps for done in before)
         context = Part(self.run.context, name, after)
         self.run.context.forget_metrics_after(after if before else -1)
-        sized = recipe.model_copy(
-            update={"max_steps": steps, "dev_queries": None, "dev_documents": documents}
-        )
+        recipe = plan.recipe.model_copy(update={"max_steps": plan.steps(one), **sizes})
         output = self.run.output / FOLDER / f"round-{at + 1}"
-        run = replace(self.run, recipe=sized, reader=view, context=context, output=output)
-        return judge(run, self.training, _ratios(recipe), self._lengths())
+        run = replace(self.run, recipe=recipe, reader=view, context=context, output=output)
+        return judge(run, self.training, ratios(self.asked, recipe), self.asked.lengths)
 
-    def _lengths(self) -> list[int]:
-        """Where the base is measured beside the serving length."""
-        return lengths_ahead(self.look, int(self.serving.value))
-
-    def _room(self, recipe: Any, one: Round, share: float) -> int:
-        """How many documents a round may search."""
-        longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
-        steps, measured = _part(recipe, one, share), 1 + len(_ratios(recipe)) + len(self._lengths())
-        return room(steps, recipe.batch_size * recipe.gradient_accumulation, longer, measured)
-
-
-def _ratios(recipe: Any) -> tuple[float, ...]:
-    return decisions.BLENDS if "blend" in recipe.decides else (1.0,)
-
-
-def _part(recipe: Any, one: Round, share: float) -> int:
-    """The round's steps, as far as there is time for them."""
-    return max(1, round(_steps(recipe, one) * share))
-
-
-def _steps(recipe: Any, one: Round) -> int:
-    """Of a round's training, by the rule that the run's own steps follow."""
-    queries = min(len(one.train), recipe.max_rows or len(one.train))
-    return decisions.steps(queries, recipe.batch_size * recipe.gradient_accumulation)
+    def _blend(self, chosen: Choice, judged: list[Judged]) -> tuple[list[Decision], float]:
+        ratio, metric = float(chosen.candidate), self.run.recipe.metric
+        if "blend" not in self.run.recipe.decides:
+            return [], ratio
+        if not self.asked.blends:
+            why = "the base lacks a part that the trained model has: there is nothing to blend with"
+            return [Decision("blend", ratio, why, "rule")], ratio
+        tried = ", ".join(
+            f"{_pooled(judged, one, metric).mean():.3f} at {one:g}" for one in judged[0].candidates
+        )
+        why = f"share of the trained weights, the rest being the base's: {metric} {tried}"
+        return [Decision("blend", ratio, why, "measured")], ratio
 
 
 def _shortened(settings: list[Decision], effort: Effort, final: int) -> list[Decision]:
@@ -341,12 +282,15 @@ def _ordered(found: list[Decision]) -> tuple[Decision, ...]:
     return tuple(sorted(found, key=lambda one: DECISIONS.index(one.name)))
 
 
-#: The base at the length that is served, among what it is at others.
+#: The base at the length that is served, among what has to be beaten.
 SERVED = "served"
 
 
 def _bases(one: Judged) -> dict[str, Values]:
-    return {SERVED: one.base, **{str(length): found for length, found in one.lengths.items()}}
+    """What a candidate has to beat: every order that is there without it."""
+    base = {SERVED: one.base} if one.base else {}
+    lengths = {str(length): found for length, found in one.lengths.items()}
+    return {**base, **lengths, **one.orders}
 
 
 def _pooled(judged: list[Judged], who: float | str, metric: str) -> Floats:
@@ -371,11 +315,20 @@ def _chosen(recipe: Any, material: Material, judged: list[Judged]) -> tuple[Choi
         seed=recipe.seed,
     )
     base = chosen.baseline
-    before = {one: float(_pooled(judged, base, one).mean()) for one in judged[0].base}
-    after = {one: _nested(judged, chosen, groups, one) for one in judged[0].base}
+    metrics = list(judged[0].candidates[ratios[0]])
+    before = _means(judged, base, metrics)
+    # What is held against other orders has a value of its own, where it could be measured.
+    own = base if base not in judged[0].orders else SERVED
+    untrained = _means(judged, own, metrics) if judged[0].base else {}
+    after = {one: _nested(judged, chosen, groups, one) for one in metrics}
     tested = Tested(chosen.p_value, chosen.ci95, chosen.recommended, chosen.clusters, len(judged))
     queries, documents = len(groups), max(one.documents for one in judged)
-    return chosen, Outcome(metric, before, before, after, ORIGINAL, queries, documents, tested)
+    against = base if base in judged[0].orders else ORIGINAL
+    return chosen, Outcome(metric, before, untrained, after, against, queries, documents, tested)
+
+
+def _means(judged: list[Judged], who: str, metrics: list[str]) -> dict[str, float]:
+    return {one: float(_pooled(judged, who, one).mean()) for one in metrics}
 
 
 def _nested(judged: list[Judged], chosen: Choice, groups: Any, metric: str) -> float:
@@ -384,16 +337,3 @@ def _nested(judged: list[Judged], chosen: Choice, groups: Any, metric: str) -> f
     for group, candidate in chosen.chosen.items():
         values[groups == group] = _pooled(judged, float(candidate), metric)[groups == group]
     return float(values.mean())
-
-
-def _blend(
-    chosen: Choice, judged: list[Judged], metric: str, wanted: bool
-) -> tuple[list[Decision], float]:
-    ratio = float(chosen.candidate)
-    if not wanted:
-        return [], ratio
-    tried = ", ".join(
-        f"{_pooled(judged, one, metric).mean():.3f} at {one:g}" for one in judged[0].candidates
-    )
-    why = f"share of the trained weights, the rest being the base's: {metric} {tried}"
-    return [Decision("blend", ratio, why, "measured")], ratio

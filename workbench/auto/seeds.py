@@ -21,6 +21,7 @@ from workbench.auto.fit import Part, fit
 from workbench.auto.folds import Material
 from workbench.auto.run import Decided
 from workbench.auto.spread import AVERAGE, Floats, Ints, better, spread
+from workbench.comparison.trained import ORIGINAL
 from workbench.data.clusters import query_clusters
 from workbench.evaluation.measure import Measured
 from workbench.jobs.reporting import JobContext
@@ -28,7 +29,6 @@ from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
 from workbench.training import kept_weights, task
 from workbench.training.averaging import put_between, trained_weights
 from workbench.training.checkpoints import checkpoint_folder
-from workbench.training.dev import ORIGINAL
 from workbench.training.loop import look_up
 from workbench.training.loss import training_lengths
 from workbench.training.run import (

@@ -2,15 +2,18 @@
 warnings, from the data, the tokenizer and the model's own files. No torch, no network, nothing
 submitted."""
 
+from pathlib import Path
+from typing import Any
+
 from workbench.auto import decisions
 from workbench.auto.folds import Material, Round, rounds
 from workbench.checks.findings import Facts, findings
-from workbench.checks.memory_estimate import trainable_parameters
+from workbench.checks.memory_estimate import read_shape, trainable_parameters
 from workbench.checks.report import CheckReport, Lengths, Warning_
 from workbench.checks.run_facts import Looked, free_memory, has_scores, look
 from workbench.jobs.slots import gpus
 from workbench.models.contract import Contract
-from workbench.models.resolve import find, resolve
+from workbench.models.resolve import ResolvedModel, find, resolve
 from workbench.prepare import prepare
 from workbench.recipes.base import how_many
 from workbench.recipes.train import TrainRecipe
@@ -30,6 +33,7 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     """
     plain, judged, decided = by_rules(workspace, recipe)
     ruled = bool(decided) and "negatives" in recipe.decides
+    ruled = ruled and not getattr(recipe, "finds_negatives", False)
     looked = look(workspace, plain, gpu)
     recipe, footing = looked.recipe, looked.facts
     if ruled:
@@ -94,11 +98,13 @@ def by_rules(workspace: Workspace, recipe: TrainRecipe) -> tuple[TrainRecipe, in
     recipe = prepare(recipe, workspace)
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
     material = Material.of(reader)
-    contract = resolve(workspace, recipe.model, recipe.kind).contract or Contract()
+    model = resolve(workspace, recipe.model, recipe.kind)
+    contract = model.contract or Contract()
     seeds, splits = int(getattr(recipe, "seeds", 1)), reader.counts["splits"]
     # Seeds are measured on dev, whoever held it out.
     queries = _taken(recipe, splits["train"] if seeds > 1 else material.training)
-    settings = decisions.by_rules(recipe, queries, contract)
+    width = 0 if recipe.model_kind.first_stage else _width(model)
+    settings = decisions.by_rules(recipe, queries, contract, width=width)
     plain = recipe.model_copy(update={**settings, "auto": ""})
     if seeds > 1:
         each = (
@@ -117,16 +123,24 @@ def by_rules(workspace: Workspace, recipe: TrainRecipe) -> tuple[TrainRecipe, in
     return plain, sum(len(one.judge) for one in parts), said
 
 
+def _width(model: ResolvedModel) -> int:
+    """Of a model's layers; 0 where its files are not here, or do not say."""
+    base = model.base or model
+    shape = read_shape(Path(base.source)) if base.local else None
+    return shape.hidden if shape else 0
+
+
 def _taken(recipe: TrainRecipe, queries: int) -> int:
     """Of so many training queries those that a run takes."""
     return min(queries, recipe.max_rows or queries)
 
 
-def _before(recipe: TrainRecipe, parts: list[Round]) -> str:
+def _before(recipe: Any, parts: list[Round]) -> str:
     """What a run does before the training that is kept, in a sentence."""
     size = recipe.batch_size * recipe.gradient_accumulation
     taken = [_taken(recipe, len(one.train)) for one in parts]
-    each = ", ".join(f"{decisions.steps(queries, size):,}" for queries in taken)
+    schedule = recipe.schedule
+    each = ", ".join(f"{decisions.steps(queries, size, schedule):,}" for queries in taken)
     if len(parts) > 1:
         return (
             f"Before it, the run looks at your data and trains {len(parts)} models without a part "

@@ -15,6 +15,8 @@ from workbench.plurals import counted
 
 #: Who decided: a measurement on the person's data, a rule, or the person.
 MEASURED, RULE, YOU = "measured", "rule", "you"
+#: What has to be beaten where nothing else is named.
+ORIGINAL = "the original"
 #: Of a run that measures on dev queries and has none.
 NO_DEV = "The data set has no dev queries, so nothing was measured during training."
 #: What decisions are called where the recipe has no field of that name, or calls it less plainly.
@@ -75,7 +77,7 @@ def verdict(result: Mapping[str, Any]) -> str:
     """
     if not is_tested(result):
         return ""
-    against = result.get("baseline_name") or "the original"
+    against = result.get("baseline_name") or ORIGINAL
     amount = _amount(result)
     if result["beats_base"]:
         return f"Better than {against}: {amount}; use {result['recommended']}."

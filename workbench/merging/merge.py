@@ -170,9 +170,10 @@ def _verdict(summary: dict[str, Any], before: str) -> str:
     baseline, untrained = summary.get("baseline"), summary.get("untrained")
     if not baseline:
         return before
-    untrained = baseline if untrained in (None, baseline) else untrained
     name = str(summary.get("baseline_name", ""))
-    return Outcome(summary["metric"], baseline, untrained, summary["best"], name).verdict
+    # A base of another kind was not measured.
+    outcome = Outcome(summary["metric"], baseline, untrained or baseline, summary["best"], name)
+    return outcome.verdict
 
 
 #: How far the merged model may be from the adapter beside the same weights, in fp32.

@@ -5,9 +5,10 @@ page both go through here, so that they start the same run.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, model_validator
+from pydantic import field_validator, model_validator
 
 from workbench.recipes.base import Recipe, advanced, named
 from workbench.recipes.describe import describe
@@ -15,7 +16,8 @@ from workbench.recipes.objectives import OBJECTIVES
 
 R = TypeVar("R", bound=Recipe)
 
-#: Names of decisions. All but the first and the last are fields of the recipe.
+#: Names of decisions, of which a kind has those that it is decidable by. All but the first and the
+#: last are fields of the recipe.
 DECISIONS = (
     "serving_length",
     "passage_max_len",
@@ -44,21 +46,39 @@ SERVING: dict[str, Any] = {"auto": "serving_length"}
 _INSTEAD: dict[str, Any] = {"epochs": 2.0}
 
 
-def _names(text: str) -> str:
-    names = [one.strip() for one in text.split(",") if one.strip()]
-    if unknown := [one for one in names if one not in DECISIONS]:
-        raise ValueError(f"'{unknown[0]}' is none of {', '.join(DECISIONS)}")
-    return ",".join(dict.fromkeys(names))
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long a kind of model is trained by the rules, and in which batches. The constants were
+    found on public sets (docs/experiments.md), and on no person's own."""
+
+    #: Passes over the training queries, within these bounds of steps.
+    passes: float = 3
+    fewest: int = 24
+    most: int = 1_500
+    #: Up to so many training queries: the batch; and the batch of more.
+    batches: tuple[tuple[int, int], ...] = ((300, 16), (2_000, 32))
+    largest: int = 64
+
+    def batch(self, queries: int) -> int:
+        """Queries to a step, of so many to train on."""
+        return next((size for most, size in self.batches if queries < most), self.largest)
 
 
 class DecidedFields(Recipe):
     """Of kinds whose settings can be decided by measuring."""
 
-    auto: Annotated[str, AfterValidator(_names)] = advanced(
+    #: What can be decided of the kind, in the order of :data:`DECISIONS`.
+    decidable: ClassVar[tuple[str, ...]] = DECISIONS
+    schedule: ClassVar[Schedule] = Schedule()
+    #: Whether a row's negatives are found where the data gives none.
+    finds_negatives: ClassVar[bool] = False
+
+    auto: str = advanced(
         "",
         help="Which settings are decided by looking at the data and measuring, with commas "
-        "between them: serving_length, passage_max_len, max_steps, batch_size, learning_rate, "
-        "negatives, blend; 'all' decides those that are not given, empty trains as written.",
+        "between them: passage_max_len, max_steps, batch_size, learning_rate, negatives, blend, "
+        "and of embedding models serving_length; 'all' decides those that are not given, empty "
+        "trains as written.",
         group="schedule",
         max_length=500,
     )
@@ -70,6 +90,14 @@ class DecidedFields(Recipe):
         gt=0,
         le=100_000,
     )
+
+    @field_validator("auto")
+    @classmethod
+    def _names(cls, text: str) -> str:
+        names = [one.strip() for one in text.split(",") if one.strip()]
+        if unknown := [one for one in names if one not in cls.decidable]:
+            raise ValueError(f"'{unknown[0]}' is none of {', '.join(cls.decidable)}")
+        return ",".join(dict.fromkeys(names))
 
     @model_validator(mode="before")
     @classmethod
@@ -83,7 +111,12 @@ class DecidedFields(Recipe):
             return {**(_INSTEAD if whole else {}), **values, "auto": ""}
         if asked != ALL:
             return values
-        return {**values, "auto": ",".join(left_to_decide(DECISIONS, values))}
+        return {**values, "auto": ",".join(left_to_decide(cls.decidable, values))}
+
+
+def decidable(recipe: type[Recipe]) -> tuple[str, ...]:
+    """What a run with such a recipe can decide by measuring; nothing of most recipes."""
+    return recipe.decidable if issubclass(recipe, DecidedFields) else ()
 
 
 def _cannot(values: Mapping[str, Any]) -> bool:
@@ -119,9 +152,10 @@ def started_from(
     """
     values = {**before, **given}
     asked = before.get("auto")
-    if "auto" in recipe.model_fields and asked and "auto" not in given:
+    can = decidable(recipe)
+    if can and asked and "auto" not in given:
         # The names in an earlier run's 'auto' are what nobody gave; 'all' is what nobody gives.
-        decided, by = (DECISIONS, values) if asked == ALL else (str(asked).split(","), given)
+        decided, by = (can, values) if asked == ALL else (str(asked).split(","), given)
         values["auto"] = ",".join(left_to_decide(decided, by))
     return values
 

@@ -4,18 +4,25 @@ models of pictures and texts (CLIP and its relatives)."""
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from workbench.recipes import objectives
-from workbench.recipes.base import Fit, OptionalPrompt, advanced, setting
+from workbench.recipes.base import MODEL_FREE, Fit, OptionalPrompt, advanced, setting
 from workbench.recipes.data import SMALL_CLIP
+from workbench.recipes.decided import AUTO_PRESET, DECISIONS, DecidedFields, Schedule
 from workbench.recipes.train import TrainRecipe
 
 _objective = partial(advanced, group="objective")
 _model = partial(advanced, group="model")
 
 
-class TrainCandidatesRecipe(TrainRecipe):
+class TrainCandidatesRecipe(DecidedFields, TrainRecipe):
     """What both kinds have: they are trained and judged on the candidates of a first stage."""
 
+    #: They read as much as their contract says: no index is made that a length could be told by.
+    decidable: ClassVar[tuple[str, ...]] = tuple(
+        one for one in DECISIONS if one != "serving_length"
+    )
     #: Reading 50 candidates for each of 100 queries takes minutes on a CPU.
     evaluations: ClassVar[int] = 4
     most_dev_queries: ClassVar[int] = 100
@@ -52,7 +59,12 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
     task: ClassVar[str] = "train-reranker"
     kind: ClassVar[str] = "reranker"
     objectives_of: ClassVar[str] = "reranker"
+    #: A query with its documents is as many texts as several of another kind's, and a head of
+    #: chance needs more steps than what was trained before.
+    schedule: ClassVar[Schedule] = Schedule(fewest=120, batches=(), largest=8)
+    finds_negatives: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "auto": AUTO_PRESET,
         "quick": {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-4, "negatives": 4},
         "balanced": {"epochs": 2.0, "batch_size": 8, "learning_rate": 5e-5, "negatives": 4},
         "thorough": {
@@ -89,6 +101,18 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
         help="'auto' makes a causal language model an LLM reranker that answers yes or no, and "
         "any other model a cross-encoder.",
     )
+    teacher: str = advanced(
+        "auto",
+        help="The embedding model that checks the negatives that the first stage finds: what it "
+        "scores within 5% of the relevant document, or higher, is probably an answer that nobody "
+        "judged, and is left out. 'auto' takes the first stage where it is a model, else the "
+        "packaged model; 'none' keeps all.",
+        group="objective",
+        max_length=500,
+        refers_to="model",
+        fits=Fit("first_stage", "workbench.mining.mine:no_miner"),
+        widget="text",
+    )
     head_first: float = advanced(
         0.1,
         help="The share of the steps in which a head that the base does not bring is trained "
@@ -122,6 +146,15 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
         max_length=8000,
     )
 
+    @field_validator("teacher")
+    @classmethod
+    def _scores_alike(cls, word: str) -> str:
+        """'none' is kept as no name at all, which no model can have."""
+        plain = word.strip().lower()
+        if plain in MODEL_FREE and plain != "auto":
+            raise ValueError("choose 'auto', 'none', or an embedding model")
+        return {"none": "", "auto": "auto"}.get(plain, word)
+
     @property
     def in_batch(self) -> bool:
         return False
@@ -132,7 +165,9 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
 
     task: ClassVar[str] = "train-late-interaction"
     kind: ClassVar[str] = "late-interaction"
+    schedule: ClassVar[Schedule] = Schedule(batches=((2_000, 16),), largest=32)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "auto": AUTO_PRESET,
         "quick": {"epochs": 1.0, "batch_size": 16, "learning_rate": 1e-4, "negatives": 1},
         "balanced": {"epochs": 2.0, "batch_size": 16, "learning_rate": 5e-5, "negatives": 2},
         "thorough": {

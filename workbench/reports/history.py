@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Evaluation, Job, MetricRow
 from workbench.comparison.names import CORRELATIONS, HEADLINE, METRICS
 from workbench.comparison.table import EXCLUDED, LENGTHS, STAYED
+from workbench.comparison.trained import ORIGINAL
 from workbench.recipes.base import Recipe
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 from workbench.tasks import all_tasks
@@ -135,6 +136,7 @@ def _trained(
     trained = str(result.get("model") or job.recipe.get("name") or job.name)
     # The baseline of a second stage is the first stage's order; the untrained model has a row too.
     staged = any(row.kind == DEV and row.step == 0 for row in rows)
+    staged = staged or (result.get("baseline_name") or ORIGINAL) != ORIGINAL
     for row in rows:
         untrained = row.kind == BASELINE or row.step == 0
         name = base if untrained else trained

@@ -9,13 +9,11 @@ from typing import Any
 from workbench.auto.folds import Material
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.models.load import load_embedding
 from workbench.models.locate import locate
-from workbench.recipes.base import MODEL_FREE
 from workbench.takeaway.snippet import Origin
 from workbench.training.epoch import batching, steps_of_epoch
 from workbench.training.late_interaction import save_projection
-from workbench.training.pairs import candidate_rows
+from workbench.training.reranker import rows_of
 from workbench.training.rows import TrainingRows, build_rows, fitted, load_texts, teacher_scores
 from workbench.training.run import Place
 from workbench.training.scored import Scored, scored_rows
@@ -72,14 +70,8 @@ def _rows(workspace: Any, of: Origin, reader: DatasetReader) -> TrainingRows:
     recipe: Any = of.recipe
     if not recipe.model_kind.reads_pairs:
         return build_rows(reader, recipe)
-    encoder = None
-    if recipe.first_stage not in MODEL_FREE:
-        encoder = load_embedding(
-            locate(workspace, recipe.first_stage),
-            device=of.resolved["device"],
-            precision=of.resolved["precision"],
-        )
-    return candidate_rows(reader, recipe, encoder)
+    place = Place(of.resolved["device"], of.resolved["precision"])
+    return rows_of(workspace, reader, recipe, place, of.resolved.get("teacher", ""))
 
 
 def _pairs(scored: Scored) -> Iterator[dict[str, Any]]:

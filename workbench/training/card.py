@@ -9,10 +9,10 @@ from typing import Any
 from workbench.comparison import trained
 from workbench.comparison.names import label
 from workbench.comparison.table import LENGTHS, lengths, markdown_line
+from workbench.comparison.trained import ORIGINAL
 from workbench.evaluation.pairs import SPEARMAN
 from workbench.models.contract import Contract
 from workbench.takeaway.snippet import snippet
-from workbench.training.dev import ORIGINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +145,13 @@ def _measured(card: Card) -> str:
         return trained.unmeasured(card.found)
     staged = card.baseline_name != ORIGINAL
     first = f" {card.baseline_name[0].upper()}{card.baseline_name[1:]} |" if staged else ""
+    # A base that is no model of this kind is worth nothing that could be measured.
+    name = "" if not card.before else " Untrained |" if staged else " Original |"
     lines = [
         " ".join([*_how(card), *card.excluded, *lengths([card.contract.model_dump()])]),
         "",
-        f"| Metric |{first} {'Untrained' if staged else 'Original'} | Fine-tuned | Difference |",
-        f"| --- |{' ---: |' if staged else ''} ---: | ---: | ---: |",
+        f"| Metric |{first}{name} Fine-tuned | Difference |",
+        f"| --- |{' ---: |' * (bool(first) + bool(name))} ---: | ---: |",
     ]
     for metric in card.after:
         against, after = card.baseline[metric], card.after[metric]
@@ -157,9 +159,8 @@ def _measured(card: Card) -> str:
         difference = f"{after - against:+.3f}"
         if trained.is_tested(card.found) and metric == card.found["metric"]:
             difference = trained.difference(card.found)
-        lines.append(
-            f"| {label(metric)} |{stage} {card.before[metric]:.3f} | {after:.3f} | {difference} |"
-        )
+        before = f" {card.before[metric]:.3f} |" if card.before else ""
+        lines.append(f"| {label(metric)} |{stage}{before} {after:.3f} | {difference} |")
     if staged:
         lines += ["", f"The difference is that to {card.baseline_name}."]
     if trained.is_tested(card.found):

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from workbench.evaluation.candidates import CandidateSet, rerank
+from workbench.comparison.trained import ORIGINAL
+from workbench.evaluation.candidates import Bm25Scorer, CandidateSet, rerank
 from workbench.evaluation.measure import Encoder, Measured, measure, score
+from workbench.evaluation.named import GIVEN
 from workbench.evaluation.pool import Pool, excluding
 from workbench.jobs.reporting import JobContext
 
 BASELINE_FILE = "baseline.json"
-ORIGINAL = "the original"
+#: Of candidates that the data brings in no order.
+BM25_ORDER = "BM25's order of the candidates"
 
 Means = dict[str, float]
 
@@ -49,6 +52,11 @@ class DevTask(Protocol):
         """What must be beaten, where that is not the untrained model itself."""
         ...
 
+    def orders(self) -> Mapping[str, Measured]:
+        """Every order that is there without the model, by name: what a test has to beat besides
+        the base as it is."""
+        ...
+
     def measure(self, model: Any, **options: Any) -> "DevResult": ...
 
 
@@ -79,6 +87,9 @@ class Retrieval:
     def baseline(self) -> Means | None:
         return None
 
+    def orders(self) -> Mapping[str, Measured]:
+        return {}
+
     def measure(self, model: Any, **options: Any) -> Measured:
         return measure(self.as_encoder(model), self.pool, **options)
 
@@ -104,12 +115,19 @@ class Reranking:
     @property
     def baseline_name(self) -> str:
         depth = self.frozen.run.documents.shape[1]
-        if self.frozen.origin == "given":
+        if self.frozen.origin == GIVEN:
             return "the candidates' given order"
         return f"the order of {self.frozen.origin} (first {depth})"
 
     def baseline(self) -> Means | None:
         return score(self.frozen.pool, self.frozen.run).scores.means()
+
+    def orders(self) -> Mapping[str, Measured]:
+        found = {self.baseline_name: score(self.frozen.pool, self.frozen.run)}
+        if self.frozen.origin == GIVEN:
+            # What the data brings has an order of chance: to beat that would be no feat.
+            found[BM25_ORDER] = rerank(Bm25Scorer(), self.frozen)
+        return found
 
     def measure(self, model: Any, **options: Any) -> Measured:
         return rerank(model, self.frozen, **options)

@@ -57,6 +57,10 @@ class EmbeddingTraining:
             )
         return contract
 
+    def brings(self, recipe: Any, base: LocalModel) -> bool:  # noqa: ARG002 - other kinds ask
+        """An encoder without pooling of its own is read as one that pools by the mean."""
+        return True
+
     def dev(
         self,
         recipe: TrainEmbeddingRecipe,

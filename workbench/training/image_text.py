@@ -68,6 +68,10 @@ class ImageTextTraining:
         refuse_two(base.name, contract)
         return contract
 
+    def brings(self, recipe: Any, base: LocalModel) -> bool:  # noqa: ARG002 - other kinds ask
+        """A model of random weights ranks, too: by chance."""
+        return True
+
     def dev(
         self,
         recipe: TrainImageTextRecipe,

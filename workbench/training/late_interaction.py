@@ -55,6 +55,9 @@ class LateInteractionTraining:
             changes["dimensions"] = 0 if holds_projection(base.folder) else recipe.token_dimensions
         return contract.model_copy(update=changes)
 
+    def brings(self, recipe: Any, base: LocalModel) -> bool:  # noqa: ARG002
+        return not lacks_projection(base.folder)
+
     def dev(
         self,
         recipe: TrainLateInteractionRecipe,

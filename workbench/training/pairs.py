@@ -1,15 +1,26 @@
 """What a reranker trains on: a query with its relevant document and wrong ones, as texts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
+from workbench.auto.readable import UNREADABLE, spread_rows, tokens_of
 from workbench.data.reader import DatasetReader
+from workbench.data_check.lengths import TokenCounter
 from workbench.errors import BadInput
-from workbench.evaluation.candidates import mine
+from workbench.evaluation.candidates import (
+    EmbeddingScorer,
+    mine,
+    own_candidates,
+    reading,
+    score_rows,
+)
+from workbench.evaluation.texts import join_documents
+from workbench.mining.rules import below_positives
 from workbench.models.load import cut
 from workbench.recipes.train_kinds import TrainCandidatesRecipe
 from workbench.training.rows import (
@@ -31,13 +42,36 @@ DEPTH = 30
 WITH_RANDOM = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """An embedding model that says what is an answer, and what counts its tokens, where its
+    tokenizer has a file."""
+
+    name: str
+    model: Any
+    counter: TokenCounter | None = None
+
+    def unknown(self, reader: DatasetReader, documents: Collection[int]) -> float:
+        """The share of these documents' tokens that it does not know; by some of them."""
+        if self.counter is None:
+            return 0.0
+        rows = sorted(documents)
+        some = [rows[at] for at in spread_rows(len(rows))]
+        texts = join_documents(reader.documents_at(some), self.model.contract).to_pylist()
+        return tokens_of(self.counter, texts, "")[0].unknown
+
+
 def candidate_rows(
-    reader: DatasetReader, recipe: TrainCandidatesRecipe, encoder: Any, **reports: Any
+    reader: DatasetReader,
+    recipe: TrainCandidatesRecipe,
+    encoder: Any,
+    teacher: Teacher | None = None,
+    **reports: Any,
 ) -> TrainingRows:
     """The training split with ``recipe.negatives`` wrong documents per row, others in each epoch.
 
-    Those that the data gives come first, then those that the first stage finds. Raises
-    :class:`BadInput` when there is nothing to learn from.
+    Those that the data gives come first, then those that the first stage finds, but for what a
+    ``teacher`` takes for an answer. Raises :class:`BadInput` when there is nothing to learn from.
     """
     draws = passes(reader, recipe)
     table, judged = training_table(reader, recipe, negatives=recipe.negatives * draws)
@@ -55,9 +89,20 @@ def candidate_rows(
     queries = table["query"].to_numpy().astype(np.int64)
     documents = int(reader.counts["documents"])
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
+    checked: tuple[str, ...] = ()
+    answers: dict[int, set[int]] = {}
+    if teacher is not None:
+        asked = _some(np.unique(queries), recipe.seed)
+        some = {query: found[query] for query in asked if query in found}
+        kept, checked = no_answers(reader, some, judged, teacher, **reports)
+        answers = {query: {*some[query]} - {*left} for query, left in kept.items()}
+        found = {**found, **kept}
     width = recipe.negatives
+    shut = {
+        query: (relevant.get(query, []), answers.get(query, set())) for query in queries.tolist()
+    }
     chosen = [
-        _choose(own, found.get(query, []), relevant.get(query, []), documents, recipe, random)
+        _choose(own, found.get(query, []), *shut[query], documents, recipe, random)
         for draw in range(draws)
         for query, own in zip(queries.tolist(), _turned(given, draw * width), strict=True)
     ]
@@ -68,11 +113,107 @@ def candidate_rows(
         )
     positives = table["positive"].to_numpy().astype(np.int64)
     note = f"Negatives come from: {origin}." if origin else ""
-    notes = ((note,) if note else ()) + gone
+    notes = ((note,) if note else ()) + checked + gone
     # From draw after draw to row after row, each with its draws side by side.
     drawn = np.array(chosen, dtype=np.int64).reshape(draws, len(queries), width)
     negatives = drawn.transpose(1, 0, 2).reshape(len(queries), draws * width)
     return TrainingRows(queries, positives, negatives, relevant, notes, draws)
+
+
+#: The teacher checks what was found for so many queries: every document of it is encoded.
+MOST_CHECKED = 20_000
+#: A teacher that takes more of what was found for answers cannot tell them apart: it may not know
+#: the language.
+MOST_ANSWERS = 0.5
+
+
+def no_answers(
+    reader: DatasetReader,
+    found: Mapping[int, Sequence[int]],
+    relevant: Mapping[int, Sequence[int]],
+    teacher: Teacher,
+    **reports: Any,
+) -> tuple[dict[int, list[int]], tuple[str, ...]]:
+    """Of what was ``found`` for training queries (query -> documents), what is probably no answer:
+    the teacher scores it below the query's ``relevant`` documents by a share (see
+    :func:`workbench.mining.rules.below_positives`). The data's own candidates stay whatever their
+    score. With it a remark. Nothing is left out by a teacher that cannot read the texts, and where
+    more than half would be.
+    """
+    own = own_candidates(reader.candidates("train"))
+    checked = {
+        query: others
+        for query, documents in found.items()
+        if relevant.get(query)
+        and (others := [one for one in documents if one not in own.get(query, ())])
+    }
+    if not checked:
+        return {}, ()
+    unknown = teacher.unknown(reader, {one for documents in checked.values() for one in documents})
+    if unknown >= UNREADABLE:
+        return {}, (UNREAD.format(teacher.name, unknown),)
+    pairs = [
+        (query, document)
+        for query, documents in checked.items()
+        for document in dict.fromkeys([*documents, *relevant[query]])
+    ]
+    scores = _scored(reader, pairs, teacher.model, reports)
+    below = below_positives(
+        {
+            query: (documents, [scores[query, one] for one in documents])
+            for query, documents in checked.items()
+        },
+        {query: min(scores[query, one] for one in relevant[query]) for query in checked},
+        most=max(map(len, checked.values())),
+    )
+    gone = {query: {*documents} - {*below.get(query, ())} for query, documents in checked.items()}
+    count, total = sum(map(len, gone.values())), sum(map(len, checked.values()))
+    if count > MOST_ANSWERS * total:
+        return {}, (UNFIT.format(teacher.name, count / total),)
+    kept = {query: [one for one in found[query] if one not in left] for query, left in gone.items()}
+    return kept, (LEFT_OUT.format(count, total, len(checked), teacher.name),) if count else ()
+
+
+LEFT_OUT = (
+    "{0:,} of {1:,} documents that the first stage found for {2:,} training queries were left out: "
+    "{3} scores them within 5% of a relevant document or higher, so they are probably answers that "
+    "nobody judged."
+)
+UNFIT = (
+    "{0} takes {1:.0%} of what the first stage found for answers, so it cannot tell them apart "
+    "here and none was left out; name another teacher."
+)
+
+
+UNREAD = (
+    "{0} does not know {1:.0%} of the documents' tokens, so it cannot tell whether what the first "
+    "stage found are answers, and none was left out; name another teacher."
+)
+
+
+def _some(queries: Rows, seed: int) -> list[int]:
+    """These queries, or so many of them as a teacher checks."""
+    if len(queries) > MOST_CHECKED:
+        queries = np.random.default_rng(seed).choice(queries, MOST_CHECKED, replace=False)
+    chosen: list[int] = np.sort(queries).tolist()
+    return chosen
+
+
+def _scored(
+    reader: DatasetReader, pairs: Sequence[tuple[int, int]], model: Any, reports: dict[str, Any]
+) -> dict[tuple[int, int], float]:
+    """The model's similarity of each query and document."""
+    table = reader.queries("train")
+    texts = dict(zip(table["row"].to_pylist(), table["text"].to_pylist(), strict=True))
+    queries = list(dict.fromkeys(query for query, _ in pairs))
+    place = {query: at for at, query in enumerate(queries)}
+    places = np.array([place[query] for query, _ in pairs], np.int64)
+    documents = np.array([document for _, document in pairs], np.int64)
+    asked = [texts[query] for query in queries]
+    scores = score_rows(
+        EmbeddingScorer(model), asked, reading(reader), places, documents, **reports
+    )
+    return dict(zip(pairs, scores.tolist(), strict=True))
 
 
 def _turned(given: Sequence[list[int]], by: int) -> list[list[int]]:
@@ -84,10 +225,13 @@ def _choose(
     own: Sequence[int],
     found: Sequence[int],
     relevant: Sequence[int],
+    answers: Collection[int],
     documents: int,
     recipe: TrainCandidatesRecipe,
     random: np.random.Generator,
 ) -> list[int]:
+    """A row's wrong documents. ``answers``: those that are probably right; they are drawn only
+    where there are no others."""
     width = recipe.negatives
     taken = list(dict.fromkeys(own))[:width]
     by_chance = 1 if not taken and width >= WITH_RANDOM and recipe.first_stage != "given" else 0
@@ -96,12 +240,13 @@ def _choose(
     if len(rest) > wanted:
         rest = [rest[at] for at in np.sort(random.choice(len(rest), wanted, replace=False))]
     taken += rest
-    shut = {*taken, *relevant}
-    while len(taken) < width and len(shut) < documents:
-        document = int(random.integers(documents))
-        if document not in shut:
-            shut.add(document)
-            taken.append(document)
+    for unwanted in (answers, ()):
+        shut = {*taken, *relevant, *unwanted}
+        while len(taken) < width and len(shut) < documents:
+            document = int(random.integers(documents))
+            if document not in shut:
+                shut.add(document)
+                taken.append(document)
     return taken
 
 

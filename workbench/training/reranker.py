@@ -1,5 +1,6 @@
 """The task 'train-reranker': a cross-encoder or an LLM reranker, measured on frozen candidates."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sentence_transformers.cross_encoder.training_args import CrossEncoderTraini
 from transformers import TrainerCallback
 
 from workbench.data.reader import DatasetReader
+from workbench.data_check.lengths import counter_of
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import (
@@ -23,13 +25,13 @@ from workbench.models.contract import (
 )
 from workbench.models.inspect import is_language_model
 from workbench.models.load import LoadedReranker
-from workbench.models.locate import LocalModel
+from workbench.models.locate import LocalModel, locate
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
 from workbench.training.epoch import steps
 from workbench.training.loss import as_trained, fresh_heads, module_of, pair_lengths
-from workbench.training.pairs import PairCollator, candidate_rows
+from workbench.training.pairs import PairCollator, Teacher, candidate_rows
 from workbench.training.rows import TrainingRows, load_texts
 from workbench.training.run import (
     Head,
@@ -37,11 +39,13 @@ from workbench.training.run import (
     Prepared,
     Run,
     batched_arguments,
-    first_stage_model,
+    encoder_of,
     reports,
     reranking_dev,
+    teacher_of,
 )
 from workbench.training.trainer import RerankerTrainer
+from workbench.workspace import Workspace
 
 #: The learning rate of a head that is trained alone, as linear probes are.
 HEAD_RATE = 1e-3
@@ -106,6 +110,11 @@ class RerankerTraining:
             contract = _asked(contract, recipe, base.folder)
         return contract
 
+    def brings(self, recipe: Any, base: LocalModel) -> bool:
+        """A reranker, or a language model, which answers yes or no without any training."""
+        ranks = not base.contract.model_kind.first_stage
+        return ranks or self.start(recipe, base).architecture == "llm"
+
     def dev(
         self,
         recipe: TrainRerankerRecipe,
@@ -166,7 +175,9 @@ class RerankerTraining:
         )
         if head.steps:
             trainer.add_callback(HeadFirst(model, head.parts, head.steps, HEAD_RATE))
-        return Prepared(trainer, rows, made, rows.notes + head.notes(total), lengths, head)
+        teacher = teacher_of(recipe, run.context.workspace)
+        notes = rows.notes + head.notes(total)
+        return Prepared(trainer, rows, made, notes, lengths, head, teacher)
 
 
 def _asked(contract: Contract, recipe: TrainRerankerRecipe, folder: Path) -> Contract:
@@ -192,10 +203,30 @@ def _asked(contract: Contract, recipe: TrainRerankerRecipe, folder: Path) -> Con
 
 
 def _rows(run: Run) -> TrainingRows:
-    recipe = run.recipe
-    encoder = first_stage_model(recipe, run.context, Place(run.device, run.precision))
-    said = reports(run.context, "Finding negatives")
-    return candidate_rows(run.reader, run.asks_rows, encoder, **said)
+    place, context = Place(run.device, run.precision), run.context
+    said = reports(context, "Finding negatives")
+    teacher = teacher_of(run.recipe, context.workspace)
+    return rows_of(context.workspace, run.reader, run.asks_rows, place, teacher, context.note, said)
+
+
+def rows_of(
+    workspace: Workspace,
+    reader: DatasetReader,
+    recipe: TrainRerankerRecipe,
+    place: Place,
+    teacher: str,
+    tell: Callable[[str], None] | None = None,
+    reporting: Mapping[str, Any] | None = None,
+) -> TrainingRows:
+    """What a reranker is trained on. ``teacher``: the name of the model that checks it, or ''.
+    Raises what :func:`candidate_rows` raises."""
+    encoder = encoder_of(workspace, recipe.first_stage, place, tell)
+    checks = encoder if teacher == recipe.first_stage else encoder_of(workspace, teacher, place)
+    check = None
+    if teacher:
+        counted = counter_of(locate(workspace, teacher))
+        check = Teacher(teacher, checks, counted[0] if counted else None)
+    return candidate_rows(reader, recipe, encoder, check, **(reporting or {}))
 
 
 def reranker_loss(model: Any, recipe: TrainRerankerRecipe) -> torch.nn.Module:

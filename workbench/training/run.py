@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
@@ -12,26 +12,30 @@ from typing import Any, Protocol, TypeVar
 
 from sentence_transformers.base.training_args import BaseTrainingArguments
 
+from workbench.comparison.trained import ORIGINAL
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.cached import with_cache
 from workbench.evaluation.candidates import freeze
+from workbench.evaluation.named import AUTO
 from workbench.evaluation.pool import Pool, dev_pool, whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import WeightFormat
 from workbench.models.contract import Contract
 from workbench.models.load import load_embedding, load_model
 from workbench.models.locate import LocalModel, locate
+from workbench.models.registry import NAME as PACKAGED
 from workbench.recipes.base import MODEL_FREE, Recipe
 from workbench.recipes.train import TrainRecipe
-from workbench.recipes.train_kinds import TrainCandidatesRecipe
+from workbench.recipes.train_kinds import TrainCandidatesRecipe, TrainRerankerRecipe
 from workbench.training.batches import Batching
 from workbench.training.budget import DevPlan
 from workbench.training.callbacks import Cadence, Recorder
-from workbench.training.dev import ORIGINAL, Dev, Reranking
+from workbench.training.dev import Dev, Reranking
 from workbench.training.distributed import PATIENCE, ProcessGroup
 from workbench.training.epoch import batching, steps
 from workbench.training.rows import TrainingRows
 from workbench.training.trainer import Batches, DevEvaluation
+from workbench.workspace import Workspace
 
 # A recipe as the trainer's arguments. Every choice of ours that is not the library's has a why.
 
@@ -195,6 +199,8 @@ class Prepared:
     #: After how many tokens the run cuts texts; the contract's are those of every later use.
     lengths: dict[str, int] = field(default_factory=dict)
     head: Head = field(default_factory=Head)
+    #: The model that checked what was found to train against; '' where none did.
+    teacher: str = ""
 
     @property
     def negatives(self) -> int:
@@ -206,6 +212,11 @@ class Training(Protocol):
 
     def start(self, recipe: Any, base: LocalModel) -> Contract:
         """The contract that the base is loaded with."""
+        ...
+
+    def brings(self, recipe: Any, base: LocalModel) -> bool:
+        """Whether the base is of the kind by its own weights: it can be used, and measured, without
+        any training."""
         ...
 
     def dev(
@@ -287,9 +298,10 @@ class Outcome:
     tested: Tested | None = None
 
     @classmethod
-    def unmeasured(cls, metric: str) -> "Outcome":
-        """Of a run without queries to measure on."""
-        return cls(metric, {}, {}, {}, "")
+    def unmeasured(cls, metric: str, instead: str = "") -> "Outcome":
+        """Of a run without queries to measure on. ``instead``: what is used until the model has
+        been compared, where that is not the base."""
+        return cls(metric, {}, {}, {}, instead)
 
     @property
     def beats_base(self) -> bool | None:
@@ -336,13 +348,25 @@ def reports(context: JobContext, message: str) -> dict[str, Any]:
     return {"progress": progress, "stop": context.check_cancelled}
 
 
-def first_stage_model(recipe: TrainCandidatesRecipe, context: JobContext, place: Place) -> Any:
-    """The embedding model that finds candidates, or None where none is needed."""
-    if recipe.first_stage in MODEL_FREE:
+def encoder_of(
+    workspace: Workspace, name: str, place: Place, tell: Callable[[str], None] | None = None
+) -> Any:
+    """The embedding model of that name, with what it encoded before; None for the words that name
+    none. ``tell`` gets remarks on how it is computed."""
+    if not name or name in MODEL_FREE:
         return None
-    local = locate(context.workspace, recipe.first_stage)
+    local = locate(workspace, name)
     loaded = load_embedding(local, device=place.device, precision=place.precision)
-    return with_cache(loaded, local, context.workspace, tell=context.note)
+    return with_cache(loaded, local, workspace, tell=tell)
+
+
+def teacher_of(recipe: TrainRerankerRecipe, workspace: Workspace) -> str:
+    """The name of the model that checks what the first stage finds; '' where none does."""
+    if recipe.teacher != AUTO:
+        return recipe.teacher
+    if recipe.first_stage not in MODEL_FREE:
+        return recipe.first_stage
+    return PACKAGED if workspace.models.exists(PACKAGED) else ""
 
 
 def reranking_dev(
@@ -366,7 +390,7 @@ def reranking_dev(
         pool,
         first_stage=recipe.first_stage,
         k=recipe.candidates or recipe.most_candidates,
-        encoder=first_stage_model(recipe, context, place),
+        encoder=encoder_of(context.workspace, recipe.first_stage, place, context.note),
         **reports(context, "Finding candidates for dev"),
     )
     return Dev(Reranking(frozen), context, output)

@@ -1,16 +1,19 @@
 """Training on scored pairs: two texts and how alike they are, instead of a query's documents."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.comparison.trained import ORIGINAL
 from workbench.data.reader import DatasetReader, no_pairs
 from workbench.errors import BadInput
+from workbench.evaluation.measure import Measured
 from workbench.evaluation.pairs import correlations, score_pairs
 from workbench.recipes.train import TrainRecipe
-from workbench.training.dev import ORIGINAL, Means
+from workbench.training.dev import Means
 from workbench.training.rows import Texts, TrainingRows
 
 Floats = NDArray[np.float64]
@@ -97,6 +100,9 @@ class Correlating:
 
     def baseline(self) -> Means | None:
         return None
+
+    def orders(self) -> Mapping[str, Measured]:
+        return {}
 
     def measure(self, model: Any, **options: Any) -> Correlated:
         found = score_pairs(model, self.left, self.right, **options)

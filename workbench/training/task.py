@@ -362,7 +362,9 @@ def _trained(decided: Decided, prepared: Prepared, cadence: Cadence, contract: C
 
 def _recommended(decided: Decided, outcome: Outcome, name: str) -> str:
     """The model to use: the trained one, the original, or the first stage alone."""
-    if outcome.verdict == "no-better" or _is_untested(decided):
+    if _is_untested(decided):
+        return outcome.baseline_name or decided.run.base.name
+    if outcome.verdict == "no-better":
         return decided.run.base.name
     return outcome.baseline_name if outcome.verdict else name
 
@@ -381,6 +383,7 @@ def _resolved(run: Run, prepared: Prepared, contract: Contract) -> dict[str, Any
         "steps": steps(run.recipe, prepared.batching),
         "negatives_per_row": prepared.negatives,
         "head": asdict(prepared.head),
+        **({"teacher": prepared.teacher} if prepared.teacher else {}),
         "training_lengths": prepared.lengths,
         "contract": contract.model_dump(mode="json"),
         "dev": run.plan.sizes.fields(run.recipe) if run.plan else {},

@@ -3,15 +3,16 @@
 import pytest
 
 from workbench.auto import decisions
-from workbench.auto.decisions import FEWEST_STEPS, MOST_STEPS, PASSES, Effort, effort
+from workbench.auto.decisions import USUAL, Effort, effort
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_kinds import TrainLateInteractionRecipe, TrainRerankerRecipe
 
 
 def test_steps_follow_the_queries_within_bounds() -> None:
-    assert decisions.steps(10, 16) == FEWEST_STEPS
-    assert decisions.steps(900, 32) == round(PASSES * 900 / 32)
-    assert decisions.steps(10**6, 64) == MOST_STEPS
+    assert decisions.steps(10, 16) == USUAL.fewest
+    assert decisions.steps(900, 32) == round(USUAL.passes * 900 / 32)
+    assert decisions.steps(10**6, 64) == USUAL.most
     assert "at least" in decisions.max_steps(10, 16).reason
     assert "passes over the training queries: 900" in decisions.max_steps(900, 32).reason
     assert "at most" in decisions.max_steps(10**6, 64).reason
@@ -26,15 +27,33 @@ def test_steps_follow_what_a_step_really_takes() -> None:
         return decisions.scheduled(recipe, base, 900, 0, names)[1][0]
 
     own = found(names, batch_size=10)
-    assert own.value == round(PASSES * 900 / 10) and "by 10 a step" in own.reason
-    assert found(names, batch_size=10, gradient_accumulation=3).value == PASSES * 30
+    assert own.value == round(USUAL.passes * 900 / 10) and "by 10 a step" in own.reason
+    assert found(names, batch_size=10, gradient_accumulation=3).value == USUAL.passes * 30
     ruled = found(decisions.RULED, batch_size=10, gradient_accumulation=2)
-    assert ruled.value == round(PASSES * 900 / 64) and "by 64 a step" in ruled.reason
+    assert ruled.value == round(USUAL.passes * 900 / 64) and "by 64 a step" in ruled.reason
 
 
 def test_small_sets_have_small_batches() -> None:
     sizes = [decisions.batch_size(count).value for count in (20, 299, 300, 1999, 2000, 10**5)]
     assert sizes == [16, 16, 32, 32, 64, 64]
+
+
+def test_each_kind_has_steps_and_batches_of_its_own() -> None:
+    """A query with its documents is many texts; the width is that of the layers, not of vectors."""
+    base = Contract(dimensions=128)
+    found: dict[str, dict[str, object]] = {}
+    for kind in (TrainRerankerRecipe, TrainLateInteractionRecipe):
+        recipe = kind.read({"dataset": "d"})
+        made, ruled = decisions.scheduled(recipe, base, 900, 0, width=768)
+        assert all(one.by == "rule" and one.reason for one in ruled)
+        assert made.max_steps == round(3 * 900 / made.batch_size)
+        found[kind.kind] = {one.name: one.value for one in ruled}
+    assert found["reranker"]["batch_size"] == 8 and found["late-interaction"]["batch_size"] == 16
+    assert {one["learning_rate"] for one in found.values()} == {2e-5}
+    # What the first stage finds stands in for negatives that the data lacks; a batch's rows do.
+    assert (found["reranker"]["negatives"], found["late-interaction"]["negatives"]) == (4, 0)
+    few = decisions.scheduled(TrainRerankerRecipe.read({"dataset": "d"}), base, 30, 0)[0]
+    assert few.max_steps == 120
 
 
 @pytest.mark.parametrize("width", [384, 768, 1024])

@@ -242,8 +242,18 @@ def test_what_is_suggested_is_held_against_what_the_rules_decide(workspace: Work
 
 def test_a_run_that_decides_is_checked_by_the_rows_that_it_takes(workspace: Workspace) -> None:
     limited = checked(workspace, auto="max_steps", batch_size=2, max_rows=20)
-    assert limited.steps == decisions.PASSES * 10
+    assert limited.steps == decisions.USUAL.passes * 10
     assert limited.notes[0].endswith("(steps: 30, 30, 30).")
+
+
+def test_a_reranker_that_decides_is_checked_with_negatives_that_are_found(
+    workspace: Workspace,
+) -> None:
+    report = checked(workspace, "reranker", auto="all")
+    assert (report.steps, report.texts_per_batch) == (120, 8 * (1 + 4))
+    assert report.notes[0].startswith("This is the training that is kept. Before it")
+    late = checked(workspace, "late-interaction", auto="all", negatives=0)
+    assert (late.steps, late.texts_per_batch) == (24, 16 * 2)
 
 
 def test_seeds_and_minutes_are_told_apart_from_folds(workspace: Workspace) -> None:

@@ -261,6 +261,8 @@ def test_without_a_word_about_how_long_it_is_decided_by_measuring(
     file.write_text('{"dataset": "d"}', encoding="utf-8")
     assert recipe(workspace, "--recipe", str(file)).decides == ()
     assert recipe(workspace, "--dataset", "d", "--preset", "quick").decides == ("serving_length",)
+    for kind in ("reranker", "late-interaction"):
+        assert recipe(workspace, "--kind", kind, "--dataset", "d").decides == DECISIONS[1:]
     assert recipe(workspace, "--kind", "image-text", "--dataset", "d").epochs == 1.0
 
 

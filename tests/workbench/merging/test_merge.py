@@ -18,7 +18,7 @@ from tests.workbench.training.fakes import (
 )
 from tests.workbench.training.test_cells import QUESTIONS, TEXTS, scores
 from workbench.errors import BadInput, JobCancelled, ModelUnusable
-from workbench.merging.merge import ALLOWED, MergeFailed, run
+from workbench.merging.merge import ALLOWED, MergeFailed, _verdict, run
 from workbench.merging.probe import refuse_unplaced
 from workbench.models.contract import Contract
 from workbench.models.load import load_model
@@ -280,3 +280,11 @@ def test_a_reranker_adapter_from_elsewhere_brings_its_head(tmp_path: Path) -> No
     saved = load_model(locate(workspace, "whole"), device="cpu").model.state_dict()
     trained = model.base_model.model.classifier.modules_to_save["default"].weight
     assert any(torch.equal(value, trained) for value in saved.values())
+
+
+def test_a_base_that_could_not_be_measured_has_no_value_to_beat() -> None:
+    order = "the order of bm25 (first 50)"
+    summary = {"metric": "map@100", "baseline": {"map@100": 0.5}, "untrained": {}}
+    summary |= {"best": {"map@100": 0.6}, "baseline_name": order}
+    assert _verdict(summary, "before") == ""
+    assert _verdict({**summary, "best": {"map@100": 0.4}}, "before") == "below-first-stage"

@@ -9,12 +9,14 @@ from workbench.recipes.decided import (
     SERVING,
     as_decided,
     as_written,
+    decidable,
     given_by,
     started_from,
     with_preset,
 )
 from workbench.recipes.describe import describe
 from workbench.recipes.train import KINDS, TrainEmbeddingRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 
 
 def read(**values: object) -> TrainEmbeddingRecipe:
@@ -128,5 +130,26 @@ def test_what_a_preset_filled_in_does_not_count_as_given() -> None:
 
 def test_kinds_that_nothing_is_decided_for_keep_their_presets() -> None:
     for recipe in KINDS.values():
-        assert ("auto" in recipe.presets) == ("auto" in recipe.model_fields)
+        assert ("auto" in recipe.presets) == bool(decidable(recipe))
+        assert bool(decidable(recipe)) == ("auto" in recipe.model_fields)
     assert SERVING.items() <= TrainEmbeddingRecipe.presets["quick"].items()
+
+
+@pytest.mark.parametrize("kind", ["reranker", "late-interaction"])
+def test_kinds_that_order_candidates_decide_all_but_the_serving_length(kind: str) -> None:
+    recipe = KINDS[kind]
+    assert next(iter(recipe.presets)) == "auto"
+    assert decidable(recipe) == DECISIONS[1:]
+    values = started_from(recipe, recipe.presets["auto"], {"negatives": 2})
+    made = recipe.read({"dataset": "d", **values})
+    assert made.decides == tuple(one for one in DECISIONS[1:] if one != "negatives")
+    assert recipe.read({"dataset": "d", **recipe.presets["balanced"]}).decides == ()
+    with pytest.raises(BadRecipe, match="'serving_length' is none of passage_max_len"):
+        recipe.read({"dataset": "d", "auto": "serving_length"})
+
+
+def test_a_teacher_is_a_model_or_none() -> None:
+    assert TrainRerankerRecipe(dataset="d", teacher="none").teacher == ""
+    assert TrainRerankerRecipe(dataset="d").teacher == "auto"
+    with pytest.raises(BadRecipe, match="choose 'auto', 'none'"):
+        TrainRerankerRecipe.read({"dataset": "d", "teacher": "bm25"})

@@ -6,7 +6,7 @@ import pytest
 
 from workbench.errors import BadRecipe, NotFound
 from workbench.recipes.base import Recipe
-from workbench.recipes.decided import ALL, DECISIONS
+from workbench.recipes.decided import ALL, decidable
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.reference import reference
@@ -28,7 +28,9 @@ def test_presets_are_valid_values(recipe: type[Recipe]) -> None:
     required = {s.name: "x" if s.kind != "list" else ["x"] for s in describe(recipe) if s.required}
     for values in recipe.presets.values():
         built = recipe.read({**required, **values})
-        as_read = values | ({"auto": ",".join(DECISIONS)} if values.get("auto") == ALL else {})
+        as_read = values | (
+            {"auto": ",".join(decidable(recipe))} if values.get("auto") == ALL else {}
+        )
         assert {name: getattr(built, name) for name in values} == as_read
 
 

@@ -11,9 +11,10 @@ import torch
 
 from tests.workbench.training.fakes import ANIMALS, FakeReader, save_decoder, save_tiny_model
 from tests.workbench.training.test_answers import loaded
+from workbench.models.contract import Contract
 from workbench.models.load import cut
 from workbench.recipes.train_kinds import TrainRerankerRecipe
-from workbench.training.pairs import PairCollator, candidate_rows
+from workbench.training.pairs import PairCollator, Teacher, candidate_rows
 from workbench.training.reranker import reranker_loss
 from workbench.training.rows import Texts
 
@@ -159,3 +160,60 @@ def test_wrong_documents_are_drawn_anew_in_each_epoch() -> None:
     assert not set(rows.negatives[5]) & set(rows.relevant[5])
     again = candidate_rows(reader, recipe, None)
     assert again.negatives.tolist() == rows.negatives.tolist()
+
+
+class Encoder:
+    """An encoder by hand: each document's vector is (its number, 1), each query's is (1, 0)."""
+
+    contract = Contract()
+
+    def encode(self, texts: list[str], role: str, **_: Any) -> Any:
+        if role == "query":
+            return np.tile(np.array([1.0, 0.0], np.float32), (len(texts), 1))
+        return np.array([[float(text.split()[-1]), 1.0] for text in texts], np.float32)
+
+
+class Counter:
+    """Four tokens in ten are unknown."""
+
+    special = 2
+
+    def unknown(self, texts: list[str]) -> Any:
+        return np.full(len(texts), 12), np.full(len(texts), 4)
+
+
+def checked(numbers: list[int], given: list[str] | None = None, counter: Any = None) -> Any:
+    """A query whose relevant document scores 100, and others that score these numbers."""
+    right, wrong = ["cat dog 100"], [f"cat dog {number}" for number in numbers]
+    others = [(f"which dog {at}", [text], []) for at, text in enumerate(wrong)]
+    # Documents that belong to no training query, as most of a collection's do.
+    reader: Any = FakeReader({"train": [("which cat", right, given or [])], "test": others})
+    recipe = TrainRerankerRecipe(dataset="pets", negatives=2, first_stage="bm25")
+    rows = candidate_rows(reader, recipe, None, Teacher("a teacher", Encoder(), counter))
+    texts = reader.documents_at(range(reader.counts["documents"]))["text"].to_pylist()
+    return {texts[row] for row in rows.negatives.ravel()}, rows.notes
+
+
+def test_a_teacher_leaves_out_what_is_probably_an_answer() -> None:
+    chosen, notes = checked([10, 20, 30, 96, 94, 120])
+    assert chosen <= {f"cat dog {number}" for number in (10, 20, 30, 94)}
+    [said] = [one for one in notes if "left out" in one]
+    assert said.startswith("2 of 6 documents") and "a teacher scores them within 5%" in said
+
+
+def test_a_teacher_leaves_what_the_data_gives() -> None:
+    chosen, notes = checked([10, 20, 30, 120], given=["cat dog 120"])
+    assert "cat dog 120" in chosen and not any("left out" in one for one in notes)
+
+
+def test_a_teacher_that_takes_most_for_answers_is_not_believed() -> None:
+    chosen, notes = checked([96, 97, 120, 10])
+    assert any("name another teacher" in one for one in notes)
+    assert any("takes 75%" in one for one in notes) and len(chosen) == 2
+
+
+def test_a_teacher_that_cannot_read_the_texts_says_nothing() -> None:
+    counter = Counter()
+    _, notes = checked([10, 20, 30, 96, 94, 120], counter=counter)
+    assert any("does not know 40% of the documents' tokens" in one for one in notes)
+    assert not any("probably answers" in one for one in notes)
