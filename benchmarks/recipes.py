@@ -87,7 +87,7 @@ def main() -> None:
     try:
         workspace = Workspace.open(home)
         rows: list[Row] = []
-        for name in imported(workspace, asked.data):
+        for name in imported(workspace, asked.data, asked.made):
             for row in Trial(workspace, name, asked).rows():
                 rows.append(row)
                 print(table([row]).splitlines()[-1], flush=True)
@@ -100,6 +100,7 @@ def main() -> None:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="folders as BEIR has them")
+    parser.add_argument("--made", type=int, help="so many made pairs instead, to try it")
     parser.add_argument("--recipes", nargs="+", choices=[EXPERT, *PRESETS], default=USUAL)
     parser.add_argument("--lengths", type=int, nargs="+", default=[128, 256, 512])
     parser.add_argument("--epochs", type=float, help="instead of each recipe's, to be quick")

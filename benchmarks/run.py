@@ -128,7 +128,7 @@ BENCHMARKS = {
             12,
             (),
             (
-                *("--seeds", "1", "--rows", "16", "--batch", "4", "--length", "32"),
+                *("--made", "60", "--seeds", "1", "--rows", "16", "--batch", "4", "--length", "32"),
                 *("--queries", "5", "--documents", "20"),
             ),
         ),
@@ -139,7 +139,7 @@ BENCHMARKS = {
             30,
             (),
             (
-                *("--epochs", "0.01", "--rows", "32", "--queries", "5", "--lengths", "32"),
+                *("--made", "60", "--epochs", "0.1", "--queries", "5", "--lengths", "32"),
                 *("--recipes", "expert", "balanced"),
             ),
         ),

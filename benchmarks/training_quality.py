@@ -28,6 +28,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from benchmarks.loops import our_trainer, plain_trainer
+from benchmarks.shapes import write_rows as write_made
 from benchmarks.sides import Row, table, write_rows
 from workbench.jobs.supervisor import Supervisor
 from workbench.recipes.data import ImportRecipe, SampleRecipe
@@ -38,6 +39,7 @@ from workbench.workspace import Workspace
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", default=[])
+    parser.add_argument("--made", type=int, help="so many made pairs instead, to try it")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=2000, help="of an epoch, at most")
     parser.add_argument("--batch", type=int, default=32)
@@ -50,7 +52,7 @@ def main() -> None:
     try:
         workspace = Workspace.open(home)
         rows = []
-        for name in imported(workspace, asked.data):
+        for name in imported(workspace, asked.data, asked.made):
             rows.append(measured(workspace, name, asked))
             print(table(rows[-1:]), flush=True)
         write_rows(asked.out, rows)
@@ -58,7 +60,12 @@ def main() -> None:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def imported(workspace: Workspace, folders: list[Path]) -> list[str]:
+def imported(workspace: Workspace, folders: list[Path], made: int | None) -> list[str]:
+    """The names of what these folders hold, else of so many made pairs, else of the sample."""
+    if made:
+        folders = [workspace.path("made/pairs")]
+        folders[0].mkdir(parents=True)
+        write_made(folders[0] / "pairs.jsonl", rows=made, query=8, passage=12, negatives=0)
     names = [f"{path.parent.name}-{path.name}" for path in folders]
     recipes: list[Any] = [
         ImportRecipe(paths=[str(path.resolve())], name=name, pieces="none")

@@ -91,3 +91,11 @@ def cold_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def home(tmp_path: Path) -> Path:
     """An empty home folder."""
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny embedding model with random weights, which nobody changes."""
+    from tests.workbench.training.fakes import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")

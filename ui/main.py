@@ -9,8 +9,7 @@ from ui.agents import add_tools
 from ui.kit.events import on
 from ui.kit.live import notices
 from ui.kit.markup import EMPTY, piece
-from ui.navigation import connect
-from ui.page import Page, Tab
+from ui.page import Page, Tab, connect
 from ui.services import Services
 from ui.tabs.compare.tab import CompareTab
 from ui.tabs.data.tab import DataTab

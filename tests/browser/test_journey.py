@@ -1,7 +1,7 @@
 """The main path on the real page, with a real Chromium and the real MiniLM.
 
 The app runs as it ships, in a process of its own. The sample is the shipped one with fewer and
-shorter pairs, so that the whole journey takes about a minute on two quiet cores; with
+shorter pairs, so that the whole journey takes half a minute on two quiet cores; with
 ``UPDATE_SCREENSHOTS=1`` it is the whole sample, and the README's pictures are taken anew.
 """
 
@@ -30,9 +30,9 @@ TABS = ("Start", "Data", "Train", "Compare", "Quantize", "Search", "Models", "Jo
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "peft", "datasets"}
 
 #: So many the small sample has; the whole one has more.
-STEPS = 10
+STEPS = 6
 #: Characters of its functions, at most: reading them all, six times, is most of the work.
-SHORT = 400
+SHORT = 250
 POINTS = "() => document.querySelector('#start-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
 #: A notice would stand before what a picture is of.
 CLOSE_NOTICES = """() => document.querySelectorAll('.rw-notices button[aria-label]')
@@ -52,7 +52,7 @@ def small_sample(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         lambda *how: (pair for pair in collect(*how) if len(pair.code) < SHORT),
     )
     workspace = Workspace.open(home)
-    recipe = SampleRecipe(name=demo.DATASET, train_pairs=320, dev_pairs=30, test_pairs=80)
+    recipe = SampleRecipe(name=demo.DATASET, train_pairs=192, dev_pairs=30, test_pairs=50)
     run_sample(recipe, context(workspace))
     workspace.close()
 

@@ -3,6 +3,7 @@ callbacks of its events make of them. Two visitors of one page are two browser t
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -53,6 +54,8 @@ class Visitor:
         self.page = page
         self._functions = page.demo.fns.values()
         self._changed: dict[int, dict[str, Any]] = {}
+        #: What Gradio tells a callback of the tab that asks.
+        self.request = SimpleNamespace(session_hash=str(id(self)), cookies={})
 
     def twin(self) -> "Visitor":
         """Another tab that shows the same."""
@@ -103,8 +106,9 @@ class Visitor:
         if function.fn is not None:
             raw = [self.value(one) for one in function.inputs]
             given = list(inspect.signature(function.fn).parameters)
-            if "event" in given:
-                raw.insert(given.index("event"), gr.EventData(component, {"value": data}))
+            special = {"event": gr.EventData(component, {"value": data}), "request": self.request}
+            for name in filter(special.__contains__, given):
+                raw.insert(given.index(name), special[name])
             try:
                 self._take(function.outputs, function.fn(*raw))
             except gr.Error as error:

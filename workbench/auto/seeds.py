@@ -26,7 +26,7 @@ from workbench.data.clusters import query_clusters
 from workbench.evaluation.measure import Measured
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
-from workbench.training import kept_weights, task
+from workbench.training import averaging, task
 from workbench.training.averaging import put_between, trained_weights
 from workbench.training.checkpoints import checkpoint_folder
 from workbench.training.loop import look_up
@@ -114,7 +114,7 @@ class _Seeds:
         )
         kept = averaged if averaged and found["kept"] == AVERAGE else seeds[0].values
         if found["kept"] != AVERAGE:
-            first = kept_weights.weights(self._path(0))
+            first = averaging.kept(self._path(0))
             put_between(self.loaded.model, first, first, 1.0)
         return self._registered(seeds[0], base, kept, found, clusters)
 
@@ -137,7 +137,7 @@ class _Seeds:
         path = self._path(at)
         # The last one is trained again where no model is in memory that could take the average.
         if path.is_file() and (self.loaded is not None or at + 1 < self.recipe.seeds):
-            return _Seed(**kept_weights.about(path))
+            return _Seed(**averaging.kept_about(path))
         name = f"Seed {at + 1} of {self.recipe.seeds}"
         self.context.forget_metrics_after(after)
         own = replace(
@@ -156,7 +156,7 @@ class _Seeds:
             measured.scores.values, measured.scores.queries, fitted.steps, fitted.rows, fitted.notes
         )
         about = {one.name: getattr(made, one.name) for one in fields(_Seed)}
-        kept_weights.keep(path, about, trained_weights(self.loaded.model))
+        averaging.keep(path, about, trained_weights(self.loaded.model))
         return made
 
     def _averaged(self) -> Mapping[str, Floats] | None:
@@ -165,7 +165,7 @@ class _Seeds:
         not the average of the products."""
         if self.recipe.method != "full":
             return None
-        average = kept_weights.mean([self._path(at) for at in range(self.recipe.seeds)])
+        average = averaging.mean_of([self._path(at) for at in range(self.recipe.seeds)])
         put_between(self.loaded.model, average, average, 1.0)
         return self._measured(self.loaded, "Measuring the average of the weights").scores.values
 

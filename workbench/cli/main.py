@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.cli import curve, data, evaluations, indexes, jobs, mine, models, serve, train
+from workbench.cli import data, evaluations, indexes, jobs, mine, models, serve, train
 from workbench.cli.output import print_json, say
 from workbench.cli.running import Command, Commands, JobFailed, until_unread
 from workbench.endpoints import EndpointKeys
@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         train.add,
         evaluations.add_evaluate,
         train.add_sweep,
-        curve.add,
+        train.add_curve,
         indexes.add,
         indexes.add_answer,
         mine.add,

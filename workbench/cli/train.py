@@ -1,7 +1,9 @@
-"""``train`` and ``sweep``: fine-tune a model, from options, a recipe file, or an old command."""
+"""``train`` and ``sweep``: fine-tune a model, from options, a recipe file, or an old command; and
+``learn-curve``: what more labels would bring, by training on growing shares of those there are."""
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +15,21 @@ from workbench.cli.running import (
     Commands,
     JobFailed,
     add_field,
+    add_fields,
     add_settings,
     follow,
     read_values,
     run_job,
+    run_recipe,
     typed,
     with_id,
     words,
 )
+from workbench.comparison.names import HEADLINE, label
 from workbench.errors import BadInput, BadRecipe
 from workbench.jobs.suggested import suggestion
 from workbench.models.resolve import resolve
+from workbench.recipes.curve import LearningCurveRecipe
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.decided import AS_WRITTEN, AUTO, with_changes
 from workbench.recipes.describe import FieldSpec, describe
@@ -316,3 +322,36 @@ def _sweep_table(found: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def add_curve(commands: Commands) -> None:
+    parser = commands.add(
+        "learn-curve", _learn_curve, "how much data you need: what twice the labels would bring"
+    )
+    add_fields(parser, LearningCurveRecipe)
+
+
+def _learn_curve(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    result = with_id(run_recipe(workspace, args, LearningCurveRecipe))
+    return result, curve_words(result)
+
+
+def curve_words(result: Mapping[str, Any]) -> str:
+    """A line per share, then the forecast."""
+    head = ["share", "rows", label(HEADLINE), "folds", "gain", "95% interval"]
+    base = ["base", "0", f"{result['baseline']:.3f}", "", "", ""]
+    lines = [
+        [
+            f"{one['share']:g}%",
+            f"{one['rows']:,}",
+            f"{one[HEADLINE]:.3f}",
+            " ".join(f"{value:.3f}" for value in one["folds"]),
+            f"{one['gain']:+.3f}",
+            "[{:+.3f}, {:+.3f}]".format(*one["gain_ci95"]),
+        ]
+        for one in result["points"]
+    ]
+    measured = f"{result['measured_queries']} queries, each measured by a model that never saw it."
+    notes = " ".join(result.get("notes") or ())
+    parts = [columns(head, [base, *lines]), measured, notes, str(result["sentence"])]
+    return "\n\n".join(filter(None, parts))

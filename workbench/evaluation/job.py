@@ -12,7 +12,6 @@ from workbench.comparison.names import DEPTH
 from workbench.comparison.table import ALL_DOCUMENTS, SWITCH
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.looks import looks
 from workbench.evaluation.measure import Progress, measure_cut
 from workbench.evaluation.metrics import cut_scores
 from workbench.evaluation.named import BM25, Named, find
@@ -102,7 +101,7 @@ def run_matrix(recipe: MatrixRecipe, context: JobContext) -> dict[str, Any]:
         "candidates": recipe.candidates,
         SWITCH: recipe.exclude_query_document,
         **excluding(pool),
-        LOOKS: looks(workspace, reader, recipe.split),
+        LOOKS: workspace.evaluations.looks(workspace.datasets, reader, recipe.split),
         "top_k": list(top_k),
         "rows": [
             {
@@ -157,7 +156,8 @@ class _Ground:
             found["rows"] = [{**row, "queries": 0} for row in found["pairs"]["rows"]]
             found["comparisons"] = found["pairs"]["comparisons"]
         # What was measured here is on record by now, and counts.
-        result[LOOKS] = looks(self.context.workspace, reader, recipe.split)
+        workspace = self.context.workspace
+        result[LOOKS] = workspace.evaluations.looks(workspace.datasets, reader, recipe.split)
         return {**result, **found}
 
     # -- queries ---------------------------------------------------------------------------------

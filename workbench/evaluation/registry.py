@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Evaluation
 from workbench.errors import NotFound
 from workbench.named_records import new_folder
+from workbench.recipes.data import ResplitRecipe
 
 if TYPE_CHECKING:
     from storage.store import Store
+    from workbench.data.reader import DatasetReader
+    from workbench.data.registry import Datasets
 
 FOLDER = "evaluations"
 # The files in an evaluation's folder.
@@ -52,6 +55,34 @@ class Evaluations:
             named = self._store.datasets.by_name(dataset)
             filters["dataset_id"] = dataset if named is None else named.id
         return self._store.evaluations.list(**filters)
+
+    def looks(self, datasets: "Datasets", reader: "DatasetReader", split: str) -> int:
+        """How many jobs put numbers on record for a split's queries, in this version or in any
+        other whose splits were dealt at the same time: evaluations and matrices, also those whose
+        job was removed since. Each look is a chance to keep what is better by luck."""
+        dataset = datasets.get(reader.name)
+        dealt: dict[int, int | None] = {reader.version: _dealt(reader)}
+        found = set()
+        for one in self.list(dataset.id, split):
+            if one.version not in dealt:
+                dealt[one.version] = _dealt_in(datasets, dataset.id, one.version)
+            if dealt[one.version] == dealt[reader.version]:
+                found.add(one.job_id or one.id)
+        return len(found)
+
+
+def _dealt_in(datasets: "Datasets", dataset: str, version: int) -> int | None:
+    """None for a version whose files are gone."""
+    try:
+        return _dealt(datasets.read(dataset, version))
+    except NotFound:
+        return None
+
+
+def _dealt(reader: "DatasetReader") -> int:
+    """The version that dealt the splits anew last; 0 where they are those of the import."""
+    resplit = (one for one in reader.lineage if one.get("by") == ResplitRecipe.task)
+    return max((int(one["version"]) for one in resplit), default=0)
 
 
 def ranked_ids(result: Mapping[str, Any]) -> list[str]:

@@ -13,9 +13,6 @@ from workbench.jobs import files
 from workbench.jobs.launchers import is_alive, open_handle
 from workbench.tasks import Tasks
 
-#: A worker reports every few seconds; after this long without a word the page says so.
-LATE_SECONDS = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class Remains:
@@ -51,13 +48,6 @@ def decide(remains: Remains, *, cancel_requested: bool) -> Outcome:
     if remains.exit is None or remains.exit.get("stopped"):
         return Outcome(JobStatus.INTERRUPTED, error=_interruption(remains.exit))
     return _failed(_crash(remains.exit), remains.log_tail)
-
-
-def not_responding(job: Job, now: float) -> bool:
-    """True for a running job whose worker has not reported for long. It is not dead for that: the
-    machine may have slept, or one step may be slow."""
-    last = max(job.heartbeat_at or 0.0, job.started_at or 0.0)
-    return job.status is JobStatus.RUNNING and now - last > LATE_SECONDS
 
 
 def _failed(error: dict[str, Any], log_tail: str) -> Outcome:

@@ -67,11 +67,6 @@ class CatalogueModel(BaseModel):
         Contract.model_validate(self.contract)
         return self
 
-    @property
-    def needs_prompt(self) -> bool:
-        """Whether it was made with a prompt before queries or documents."""
-        return bool(self.contract.get("query_prompt") or self.contract.get("document_prompt"))
-
 
 def manner(model: CatalogueModel) -> str:
     """How a model makes its answer, as far as that is known: its pooling, whether its vectors

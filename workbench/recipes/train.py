@@ -15,10 +15,10 @@ from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes import objectives
-from workbench.recipes.adapter import AdapterFields
 from workbench.recipes.base import Devices, Fit, Numbers, OptionalPrompt, advanced, setting
 from workbench.recipes.decided import AUTO_PRESET, SERVING, DecidedFields
 from workbench.recipes.fields import (
+    AdapterFields,
     Device,
     Precision,
     QueryDocument,

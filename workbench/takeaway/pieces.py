@@ -13,8 +13,8 @@ rows.jsonl beside this file holds the training rows (several times where each ep
 a row's negatives), batches.jsonl which of them the run saw together, a line for each epoch: no two
 rows of one query, and no document that is relevant to
 another row's query, where a batch's other documents are negatives. Written for the versions
-above; with others the losses may differ a little. The best checkpoint of the run was that of step
-$best_step, which is the one this script keeps, in output/.
+above; with others the losses may differ a little. What the run kept, this script keeps in output/:
+$kept.
 """
 
 import json

@@ -6,6 +6,7 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from inspect import getsource
@@ -308,7 +309,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
         name=of.model.name.replace("\\", "").replace('"', ""),
         packages=_packages(of),
         launch=_launch(together),
-        best_step=summary["best_step"],
+        kept=_what_is_kept(of, callbacks),
         imports=_imports(script.imports),
         base=repr(_base(base, workspace)),
         seed=recipe.seed,
@@ -397,6 +398,15 @@ def _after_last_step(script: Pieces, of: Origin) -> list[str]:
         script.parts.append(pieces.BLEND)
         callbacks.append("Blend(model)")
     return callbacks
+
+
+def _what_is_kept(of: Origin, callbacks: Sequence[str]) -> str:
+    """In words. Only a run that was measured as it went had checkpoints to choose the best of."""
+    step = of.model.summary["best_step"]
+    best = f"the checkpoint that was best on dev, of step {step}"
+    kept = best if of.resolved.get("dev") else f"the weights after the last step, {step}"
+    changed = {"Average(model)": "averaged", "Blend(model)": "blended with the base's"}
+    return ", ".join([kept, *(words for made, words in changed.items() if made in callbacks)])
 
 
 def _add_chunks(script: Pieces) -> None:

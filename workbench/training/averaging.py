@@ -9,6 +9,7 @@ learnt (WiSE-FT: Wortsman et al. 2022).
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,40 @@ class Averaging(TrainerCallback):
 def first(share: float, steps: int) -> int:
     """After how many steps averaging begins; the last step's weights are always in it."""
     return min(steps - 1, math.floor(steps * (1 - share)))
+
+
+# Weights of several models of one shape on disk, and their average.
+
+
+def keep(path: Path, about: dict[str, Any], weights: Weights) -> None:
+    """Weights, and what is to be known of them; never half of it under that name."""
+    beside = path.with_name(f"new-{path.name}")
+    torch.save({"about": about, "weights": weights}, beside)
+    beside.replace(path)
+
+
+def kept_about(path: Path) -> dict[str, Any]:
+    """What was kept beside the weights, which are not read."""
+    found: dict[str, Any] = _read(path)["about"]
+    return found
+
+
+def kept(path: Path) -> Weights:
+    """By name, mapped from the file."""
+    found: Weights = _read(path)["weights"]
+    return found
+
+
+def mean_of(paths: Sequence[Path]) -> Weights:
+    """The average, in fp32; one model's weights are read at a time."""
+    total: Weights = {}
+    for path in paths:
+        for name, one in kept(path).items():
+            share = one.float() / len(paths)
+            total[name] = total[name] + share if name in total else share
+    return total
+
+
+def _read(path: Path) -> Any:
+    # Written by this very job: arrays stand beside the tensors.
+    return torch.load(path, mmap=True, weights_only=False)

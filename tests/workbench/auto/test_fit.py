@@ -8,10 +8,7 @@ import pytest
 
 from tests.workbench.training.fakes import (
     FakeContext,
-    FakeReader,
-    FakeWorkspace,
-    animal_splits,
-    save_tiny_model,
+    animals_job,
 )
 from workbench.auto.folds import Dealt, deal, judged_queries
 from workbench.errors import JobCancelled
@@ -19,16 +16,6 @@ from workbench.recipes.train import TrainEmbeddingRecipe
 
 # Importing torch and sentence-transformers takes 6 to 11 s; each run after that about one.
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
-
-
-def start(home: Path, **more: Any) -> FakeContext:
-    workspace = FakeWorkspace(home, FakeReader(animal_splits(dev=0)))
-    return FakeContext(workspace, home / "jobs" / "job", **more)
 
 
 def run_of(context: FakeContext, tiny: Path, **values: Any) -> Any:
@@ -62,7 +49,7 @@ def test_a_fold_learns_and_leaves_nothing_but_logs(tiny: Path, tmp_path: Path) -
     from workbench.evaluation.measure import measure
     from workbench.evaluation.pool import dev_pool
 
-    context = start(tmp_path)
+    context = animals_job(tmp_path, dev=0)
     run = run_of(context, tiny, save_steps=2)
     found = fitted(run)
     assert (found.steps, found.rows) == (12, 64)
@@ -129,7 +116,7 @@ def test_the_base_is_measured_as_it_is_used_later(
 
 
 def test_it_stops_between_two_steps(tiny: Path, tmp_path: Path) -> None:
-    context = start(tmp_path, cancel_at=2)
+    context = animals_job(tmp_path, dev=0, cancel_at=2)
     with pytest.raises(JobCancelled):
         fitted(run_of(context, tiny))
     assert [step for step, _ in context.of("train")] == [1, 2]
@@ -141,7 +128,7 @@ def test_the_last_weights_are_averaged(method: str, tiny: Path, tmp_path: Path) 
     how = {"method": method, "scheduler": "constant", "warmup": 0.0, "seed": 3}
 
     def trained(steps: int, share: float) -> dict[str, np.ndarray]:
-        context = start(tmp_path / f"{steps}-{share}")
+        context = animals_job(tmp_path / f"{steps}-{share}", dev=0)
         run = run_of(context, tiny, max_steps=steps, average_weights=share, **how)
         model = fitted(run).loaded.model
         return {
@@ -163,7 +150,7 @@ def test_the_last_weights_are_averaged(method: str, tiny: Path, tmp_path: Path) 
 def test_a_part_says_which_one_it_is_and_goes_on_counting(tmp_path: Path) -> None:
     from workbench.auto.fit import Part
 
-    context = start(tmp_path)
+    context = animals_job(tmp_path, dev=0)
     part = Part(context, "Fold 2 of 3", after=40)  # type: ignore[arg-type]
     part.progress(1, 20, "steps", "Training")
     part.metrics(1, "train", {"loss": 1.0})

@@ -8,10 +8,7 @@ import pytest
 
 from tests.workbench.training.fakes import (
     FakeContext,
-    FakeReader,
-    FakeWorkspace,
-    animal_splits,
-    save_tiny_model,
+    animals_job,
 )
 from tests.workbench.training.real import running
 from workbench.errors import JobCancelled
@@ -19,11 +16,6 @@ from workbench.recipes.curve import LearningCurveRecipe
 
 # Importing torch and sentence-transformers takes 6 to 11 s; each training after that about one.
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
 
 
 def recipe(tiny: Path, **values: Any) -> LearningCurveRecipe:
@@ -45,8 +37,8 @@ class Context(FakeContext):
 
 
 def start(home: Path, **more: Any) -> Context:
-    workspace = FakeWorkspace(home, FakeReader(animal_splits(dev=0)))
-    return Context(workspace, home / "jobs" / "job", **more)
+    about = animals_job(home, dev=0)
+    return Context(about.workspace, about.folder, **more)
 
 
 def measured(tiny: Path, context: Context) -> Mapping[str, Any]:

@@ -11,9 +11,8 @@ import pytest
 from tests.workbench.training.fakes import (
     FakeContext,
     FakeReader,
-    FakeWorkspace,
     animal_splits,
-    save_tiny_model,
+    animals_job,
 )
 from workbench.auto.decisions import so_far
 from workbench.comparison.trained import expected
@@ -25,15 +24,10 @@ from workbench.recipes.train import TrainEmbeddingRecipe
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
-
-
 def start(home: Path, train: int = 96, dev: int = 24, **more: Any) -> FakeContext:
-    reader = FakeReader(animal_splits(train, dev))
-    reader.summary = {"carved": {"dev": dev}}
-    return FakeContext(FakeWorkspace(home, reader), home / "jobs" / "job", **more)
+    context = animals_job(home, train, dev, **more)
+    context.workspace.datasets.reader.summary = {"carved": {"dev": dev}}
+    return context
 
 
 def train(context: FakeContext, tiny: Path, **values: Any) -> dict[str, Any]:

@@ -7,10 +7,7 @@ import pytest
 
 from tests.workbench.training.fakes import (
     FakeContext,
-    FakeReader,
-    FakeWorkspace,
-    animal_splits,
-    save_tiny_model,
+    animals_job,
 )
 from workbench.errors import BadInput, JobCancelled
 from workbench.recipes.train import TrainEmbeddingRecipe
@@ -18,11 +15,6 @@ from workbench.training.prepare import prepare_train
 
 # Importing torch and sentence-transformers takes 6 to 11 s; each training after that about one.
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
 
 
 def recipe(tiny: Path | str, **values: Any) -> TrainEmbeddingRecipe:
@@ -33,11 +25,6 @@ def recipe(tiny: Path | str, **values: Any) -> TrainEmbeddingRecipe:
     return TrainEmbeddingRecipe.read({**settings, **values})
 
 
-def start(home: Path, dev: int = 24, **more: Any) -> FakeContext:
-    workspace = FakeWorkspace(home, FakeReader(animal_splits(dev=dev)))
-    return FakeContext(workspace, home / "jobs" / "job", **more)
-
-
 def trained(tiny: Path, context: FakeContext, **values: Any) -> dict[str, Any]:
     from workbench.auto.seeds import run
 
@@ -45,7 +32,7 @@ def trained(tiny: Path, context: FakeContext, **values: Any) -> dict[str, Any]:
 
 
 def test_several_seeds_make_one_model(tiny: Path, tmp_path: Path) -> None:
-    context = start(tmp_path)
+    context = animals_job(tmp_path)
     found = trained(tiny, context)
     seeds = found["seeds"]
     assert [one["seed"] for one in seeds["values"]] == [42, 43, 44]
@@ -78,14 +65,14 @@ def test_a_finished_seed_is_not_trained_again(
 
     monkeypatch.setattr(seeds, "fit", counting)
     with pytest.raises(JobCancelled):
-        trained(tiny, start(tmp_path), seeds=2)
-    found = trained(tiny, start(tmp_path, resuming=True), seeds=2)
+        trained(tiny, animals_job(tmp_path), seeds=2)
+    found = trained(tiny, animals_job(tmp_path, resuming=True), seeds=2)
     assert fitted == [42, 43, 43]
     assert len(found["seeds"]["values"]) == 2
 
 
 def test_of_adapters_the_first_seeds_is_kept(tiny: Path, tmp_path: Path) -> None:
-    context = start(tmp_path)
+    context = animals_job(tmp_path)
     found = trained(tiny, context, method="lora", seeds=2)
     seeds = found["seeds"]
     assert (seeds["kept"], seeds["average"]) == ("first", None)
@@ -102,6 +89,6 @@ def test_of_adapters_the_first_seeds_is_kept(tiny: Path, tmp_path: Path) -> None
 def test_what_cannot_be_compared_is_refused(
     values: dict[str, Any], dev: int, said: str, tmp_path: Path
 ) -> None:
-    workspace: Any = start(tmp_path, dev=dev).workspace
+    workspace: Any = animals_job(tmp_path, dev=dev).workspace
     with pytest.raises(BadInput, match=said):
         prepare_train(recipe("x", **values), workspace, True)

@@ -27,13 +27,16 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def workspace(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    monkeypatch.setenv(EXTRA_TASKS_VARIABLE, hungry.WHERE)
-    opened = Workspace.open(home)
-    file = write(tmp_path / "rows.jsonl", ROWS)
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """With data; the tests of this file start jobs of their own in it."""
+    folder = tmp_path_factory.mktemp("hungry")
+    opened = Workspace.open(folder / "home")
+    file = write(folder / "rows.jsonl", ROWS)
     run_job(opened, ImportRecipe.read({"paths": [str(file)], "name": "rows"}))
-    yield opened
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(EXTRA_TASKS_VARIABLE, hungry.WHERE)
+        yield opened
     opened.close()
 
 

@@ -105,18 +105,21 @@ def test_bad_usage_ends_with_two(home: Path) -> None:
     assert not home.exists()
 
 
-# Trains MiniLM's real weights in a worker, then loads them twice more; each process imports what
-# it needs by itself.
+# Trains MiniLM's real weights in a worker, then loads them twice more. The command, the worker and
+# the search process import what they need by themselves; what is between is forked.
 @pytest.mark.slow
-@pytest.mark.usefixtures("cold_processes")
-def test_two_rows_train_compare_and_search(home: Path, tmp_path: Path) -> None:
+def test_two_rows_train_compare_and_search(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = write(tmp_path / "two.jsonl", TWO_ROWS)
     document(workbench(home, "data", "add", str(file), "--name", "two", "--json"))
-    trained = document(
-        workbench(
-            home, "train", "--dataset", "two", "--name", "tuned", "--max-steps", "2", "--json"
+    with monkeypatch.context() as cold:
+        cold.delenv(warm.VARIABLE)
+        trained = document(
+            workbench(
+                home, "train", "--dataset", "two", "--name", "tuned", "--max-steps", "2", "--json"
+            )
         )
-    )
     assert trained["status"] == "succeeded"
     assert trained["model"] == "tuned"
     assert trained["steps"] == 2
@@ -132,7 +135,9 @@ def test_two_rows_train_compare_and_search(home: Path, tmp_path: Path) -> None:
             home, "index", "build", "--dataset", "two", "--model", "tuned", "--name", "i", "--json"
         )
     )
-    found = document(workbench(home, "search", "--index", "i", "--json", "capital of Norway"))
+    with monkeypatch.context() as cold:
+        cold.delenv(warm.VARIABLE)
+        found = document(workbench(home, "search", "--index", "i", "--json", "capital of Norway"))
     assert found["query"] == "capital of Norway"
     assert len(found["hits"]) == 4
     assert {"id", "score", "text"} <= set(found["hits"][0])

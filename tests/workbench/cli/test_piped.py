@@ -11,9 +11,14 @@ from workbench.cli.running import UNREAD, until_unread
 
 
 @pytest.mark.parametrize(
-    "argv", [["jobs", "list", "--json"], ["jobs", "--help"], ["models", "show", "none", "--json"]]
+    ("argv", "both"),
+    [
+        (["jobs", "list", "--json"], False),
+        (["jobs", "list", "--json"], True),
+        (["jobs", "--help"], False),
+        (["models", "show", "none", "--json"], True),
+    ],
 )
-@pytest.mark.parametrize("both", [False, True])
 def test_nobody_reads(home: Path, argv: list[str], both: bool) -> None:
     """What is written is little: it fails when the buffer is emptied, after the command itself."""
     reading, writing = os.pipe()

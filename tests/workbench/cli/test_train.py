@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage import make
+from tests.ui.kit.test_learning_curve import MEASURED
 from tests.workbench.cli.test_main import write
 from tests.workbench.commands import examples
 from tests.workbench.comparison.test_trained import AUTO, WRITTEN
@@ -16,6 +17,7 @@ from workbench.cli.main import build_parser
 from workbench.cli.running import words
 from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
 from workbench.jobs.suggested import fitting
+from workbench.recipes.curve import LearningCurveRecipe
 from workbench.recipes.decided import DECISIONS
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_kinds import TrainRerankerRecipe
@@ -273,3 +275,33 @@ def test_a_clone_decides_what_its_run_did(workspace: Workspace) -> None:
     given = recipe(workspace, "--clone", job.id, "--learning-rate", "1e-4")
     assert given.decides == ("serving_length",)
     assert recipe(workspace, "--clone", job.id, "--epochs", "3").decides == ()
+
+
+# -- learn-curve ----------------------------------------------------------------------------------
+
+
+def test_a_curve_s_options_are_the_recipes_fields() -> None:
+    words = ["learn-curve", "--dataset", "tea", "--shares", "50,100", "--folds", "2"]
+    args = build_parser().parse_args(words)
+    given = {name for name in vars(args) if "shares" in name or "folds" in name}
+    assert len(given) == 2
+
+
+def test_a_curve_in_words() -> None:
+    said = train.curve_words({**MEASURED, "model": "base"})
+    assert said.splitlines()[2].split() == ["base", "0", "0.500"]
+    assert "100%   400   0.570    0.550 0.570 0.590  +0.070  [+0.050, +0.090]" in said
+    assert "Hardly anything is left to win." in said
+    assert said.endswith("The curve still rises: more labels like these help.")
+
+
+@pytest.mark.parametrize("shares", ["100", "", "0, 100", "50, 101", "a, b", "25, nan, 100"])
+def test_shares_that_make_no_curve_are_refused(shares: str) -> None:
+    with pytest.raises(BadRecipe, match="two to 8 shares in percent"):
+        LearningCurveRecipe.read({"dataset": "tea", "shares": shares})
+
+
+def test_shares_are_written_one_way() -> None:
+    recipe = LearningCurveRecipe.read({"dataset": "tea", "shares": "100%, 12.5 50,50"})
+    assert recipe.shares == "12.5, 50, 100"
+    assert recipe.percent == [12.5, 50, 100]

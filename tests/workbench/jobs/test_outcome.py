@@ -1,14 +1,12 @@
 """How a job ended, decided from what was left behind."""
 
 import signal
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from storage.records import JobStatus
-from tests.storage import make
-from workbench.jobs.outcome import LATE_SECONDS, Remains, about_memory, decide, not_responding
+from workbench.jobs.outcome import Remains, about_memory, decide
 
 OK = {"code": 0, "signal": None, "stopped": False, "at": 1.0}
 KILLED = {"code": None, "signal": int(signal.SIGKILL), "stopped": False, "at": 1.0}
@@ -95,11 +93,3 @@ def test_nobodys_fault_is_interrupted(exit: dict[str, Any] | None) -> None:
     assert outcome.status is JobStatus.INTERRUPTED
     assert outcome.error is not None
     assert "Resume" in outcome.error["hint"]
-
-
-def test_a_late_heartbeat_is_only_not_responding() -> None:
-    job = replace(make.job(), status=JobStatus.RUNNING, started_at=100.0, heartbeat_at=200.0)
-    assert not not_responding(job, 200.0 + LATE_SECONDS)
-    assert not_responding(job, 201.0 + LATE_SECONDS)
-    assert not_responding(replace(job, heartbeat_at=None), 101.0 + LATE_SECONDS)
-    assert not not_responding(replace(job, status=JobStatus.SUCCEEDED), 9999.0)

@@ -25,11 +25,6 @@ from workbench.workspace import Workspace
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
-
-
 @pytest.fixture
 def workspace(home: Path) -> Iterator[Workspace]:
     opened = Workspace.open(home)

@@ -11,7 +11,6 @@ import pytest
 
 from tests.workbench.data.fakes import bring, lines
 from tests.workbench.mining.test_mine import links, mine
-from tests.workbench.training.fakes import save_tiny_model
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.candidates import mine as candidates
 from workbench.evaluation.own_document import query_itself
@@ -40,11 +39,6 @@ ARGUMENTS = [f"The city should build more {one} because people like {one}." for 
 COUNTER = [f"Money for {one} would be better spent elsewhere." for one in THINGS]
 
 pytestmark = pytest.mark.slow  # imports torch
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_the_contract_of_a_hub_model() -> None:
 def test_a_copy_in_a_folder_is_found_by_its_name() -> None:
     found = find("/models/bge-base-zh-v1.5/")
     assert found is not None
-    assert found.needs_prompt
+    assert found.contract["query_prompt"]
     assert find("my-own-model") is None
     late = find("BAAI/bge-m3", "late-interaction")
     assert late is not None

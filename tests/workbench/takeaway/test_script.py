@@ -86,6 +86,7 @@ def test_the_script_has_the_run_s_losses(cell: Cell, tmp_path: Path) -> None:
     written = write_script(workspace, workspace.models.added[0], folder)
     assert written["rows"] == result["rows"]
     text = (folder / "train.py").read_text(encoding="utf-8")
+    assert f"the checkpoint that was best on dev, of step {result['best_step']}." in text
     assert "workbench" not in text and repr(str(base)) in text
     # Elsewhere: neither the repository nor its folder is near.
     done = repeat(folder, cold=cell is REPEATED[0])
@@ -104,7 +105,7 @@ def test_the_script_of_a_run_that_decides_gives_its_weights(
 ) -> None:
     """They are an average, blended with the base, of a training that saw the carved dev too."""
     monkeypatch.setattr("workbench.auto.decisions.BLENDS", (0.5,))
-    monkeypatch.setattr("workbench.auto.decisions.FOLDED", 0)
+    monkeypatch.setattr("workbench.auto.decisions.FEWEST_STEPS", 6)
     reader = FakeReader(animal_splits(40, 10))
     reader.summary = {"carved": {"dev": 10}}
     workspace = FakeWorkspace(tmp_path / "home", reader)
@@ -114,9 +115,12 @@ def test_the_script_of_a_run_that_decides_gives_its_weights(
     recipe = recipe_for(cell, save_base("bert", tmp_path / "base"), **decides)
     result = run_training(recipe, context)
     assert result["rows"] == 50
+    assert {one["name"]: one["value"] for one in result["decisions"]}["blend"] == 0.5
 
     folder = tmp_path / "taken"
     assert write_script(workspace, workspace.models.added[0], folder)["rows"] == 50
+    kept = f"weights after the last step, {result['steps']}, averaged, blended with the base's."
+    assert kept in (folder / "train.py").read_text(encoding="utf-8")
     done = repeat(folder, cold=False)
     assert done.returncode == 0, done.stderr[-3000:]
     same_weights(folder / "output", workspace.path(workspace.models.added[0].path))

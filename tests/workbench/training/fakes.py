@@ -237,6 +237,12 @@ class FakeContext:
         return [(step, values) for step, found, values in self.rows if found == kind]
 
 
+def animals_job(home: Path, train: int = 96, dev: int = 24, **more: Any) -> FakeContext:
+    """A job's context in this home, whose data set holds the animals."""
+    workspace = FakeWorkspace(home, FakeReader(animal_splits(train, dev)))
+    return FakeContext(workspace, home / "jobs" / "job", **more)
+
+
 ANIMALS = [
     "cat",
     "dog",

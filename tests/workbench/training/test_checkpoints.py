@@ -15,7 +15,6 @@ from tests.workbench.training.fakes import (
     FakeReader,
     FakeWorkspace,
     animal_splits,
-    save_tiny_model,
 )
 from workbench.errors import JobCancelled
 from workbench.recipes.train import TrainEmbeddingRecipe
@@ -29,11 +28,6 @@ pytestmark = pytest.mark.slow
 STEPS = 8
 #: Seconds; only a test that fails waits so long.
 LIMIT = 120
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
 
 
 @pytest.fixture(autouse=True)

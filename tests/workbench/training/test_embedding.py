@@ -13,7 +13,6 @@ from tests.workbench.training.fakes import (
     FakeReader,
     FakeWorkspace,
     animal_splits,
-    save_tiny_model,
 )
 from workbench.comparison.names import METRICS
 from workbench.errors import JobCancelled, TrainingDiverged, WorkbenchError
@@ -24,11 +23,6 @@ from workbench.recipes.train import TrainEmbeddingRecipe
 pytestmark = pytest.mark.slow
 
 STEPS = 12
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
 
 
 def start(home: Path, splits: Any = None, name: str = "job") -> FakeContext:

@@ -5,13 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.workbench.training.fakes import (
-    FakeContext,
-    FakeReader,
-    FakeWorkspace,
-    animal_splits,
-    save_tiny_model,
-)
+from tests.workbench.training.fakes import FakeContext, animals_job
 from workbench.checks.run_facts import clock, lines
 from workbench.errors import BadRecipe, JobCancelled
 from workbench.recipes.evaluate import MeasureRecipe
@@ -19,16 +13,6 @@ from workbench.recipes.train import KINDS
 
 # Importing torch and sentence-transformers takes 6 to 11 s; each run after that about one.
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
-
-
-def start(home: Path, **more: Any) -> FakeContext:
-    workspace = FakeWorkspace(home, FakeReader(animal_splits()))
-    return FakeContext(workspace, home / "jobs" / "job", **more)
 
 
 def recipe(tiny: Path, kind: str = "embedding", steps: int = 3, **values: Any) -> MeasureRecipe:
@@ -46,7 +30,7 @@ def measure(recipe: MeasureRecipe, context: FakeContext) -> dict[str, Any]:
 
 
 def test_a_few_steps_of_the_real_run(tiny: Path, tmp_path: Path) -> None:
-    context = start(tmp_path)
+    context = animals_job(tmp_path)
     found = measure(recipe(tiny, method="lora"), context)
     assert [step for step, _ in context.of("train")] == [1, 2, 3]
     assert (found["steps"], found["method"], found["device"]) == (3, "lora", "cpu")
@@ -65,7 +49,7 @@ def test_a_few_steps_of_the_real_run(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_kept_and_nothing_measured_on_dev(tiny: Path, tmp_path: Path) -> None:
-    context = start(tmp_path)
+    context = animals_job(tmp_path)
     measure(recipe(tiny, save_steps=1, eval_steps=1), context)
     assert context.of("dev") == context.of("baseline") == []
     assert context.workspace.models.added == []
@@ -74,7 +58,7 @@ def test_nothing_is_kept_and_nothing_measured_on_dev(tiny: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("kind", ["reranker", "late-interaction"])
 def test_every_kind(kind: str, tiny: Path, tmp_path: Path) -> None:
-    found = measure(recipe(tiny, kind, steps=2, negatives=1), start(tmp_path))
+    found = measure(recipe(tiny, kind, steps=2, negatives=1), animals_job(tmp_path))
     assert (found["kind"], found["steps"]) == (kind, 2)
 
 
@@ -91,12 +75,12 @@ def test_its_rows_are_those_of_the_whole_run(
         return batching(reader, rows, *more)
 
     monkeypatch.setattr(module, "batching", noted)
-    measure(recipe(tiny, "reranker", steps=2, negatives=1, epochs=3), start(tmp_path))
+    measure(recipe(tiny, "reranker", steps=2, negatives=1, epochs=3), animals_job(tmp_path))
     assert found == [3]
 
 
 def test_it_stops_between_two_steps(tiny: Path, tmp_path: Path) -> None:
-    context = start(tmp_path, cancel_at=2)
+    context = animals_job(tmp_path, cancel_at=2)
     with pytest.raises(JobCancelled):
         measure(recipe(tiny, steps=5, epochs=5), context)
     assert [step for step, _ in context.of("train")] == [1, 2]

@@ -16,7 +16,6 @@ from tests.workbench.training.fakes import (
     FakeReader,
     FakeWorkspace,
     animal_splits,
-    save_tiny_model,
     told_by_a_word,
 )
 from workbench.errors import BadInput
@@ -25,11 +24,6 @@ from workbench.recipes.train_kinds import TrainRerankerRecipe
 
 # Each trains a real, tiny model: about two seconds after the imports.
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
 
 
 def start(home: Path) -> FakeContext:

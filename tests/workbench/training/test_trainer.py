@@ -15,7 +15,6 @@ from tests.workbench.training.fakes import (
     FakeReader,
     FakeWorkspace,
     animal_splits,
-    save_tiny_model,
 )
 from workbench.errors import JobCancelled, TrainingDiverged
 from workbench.recipes.train import TrainEmbeddingRecipe
@@ -31,11 +30,6 @@ pytestmark = pytest.mark.slow
 #: Seconds; only a test that fails waits so long.
 LIMIT = 120
 STEPS = 8
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
 
 
 def start(home: Path) -> FakeContext:

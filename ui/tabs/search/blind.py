@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ui.kit.events import on, on_busy
 from ui.kit.markup import EMPTY, join, pick, piece, table
 from ui.services import Services
-from ui.tabs.search.hits import gallery_piece, results_html, search_sides, tiles
+from ui.tabs.search.hits import Order, gallery_piece, results_html, search_sides, tiles
 from ui.tabs.search.options import Asked, Options, Side, read
 from ui.words import t
 from workbench.errors import BadInput
@@ -64,12 +64,15 @@ class Blind:
             self.revealed = piece(elem_id="blind-revealed", picks=True)
             self.tally = piece(elem_id="blind-tally")
 
-    def listen(self, options: Options, results: gr.HTML) -> None:
+    def listen(self, options: Options, order: Order, results: gr.HTML) -> None:
         """``results``: where the open answers stand; to the same question they would tell the
-        sides."""
+        sides, so they go, and none comes that was asked for before; ``order``: theirs."""
 
-        def start(query: str | None, *raw: Any) -> dict[Any, Any]:
-            return {**self._ask(query or "", read(*raw)), results: EMPTY}
+        def start(request: gr.Request, query: str | None, *raw: Any) -> dict[Any, Any]:
+            number = order.ask()
+            found = self._ask(query or "", read(*raw))
+            order.shows(request, number)
+            return {**found, results: EMPTY}
 
         shown = [self.token, self.shown, self.answers, self.revealed]
         given = [self.query, *options.inputs]

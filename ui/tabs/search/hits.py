@@ -1,5 +1,7 @@
 """What was found, one column per side: how each document moved, and the question's words in it."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -144,6 +146,38 @@ def _places(left: Mapping[str, int], right: Mapping[str, int]) -> Iterator[Marku
 
 def _middle(place: int) -> float:
     return (place - 0.5) * _ROW + 4
+
+
+class Order:
+    """In which order pages asked what is answered in one place of theirs: an answer that took long
+    does not take the place of a later question's."""
+
+    #: Pages whose last answer is remembered; the oldest are forgotten.
+    PAGES = 1000
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._shown: OrderedDict[str, int] = OrderedDict()
+
+    def ask(self) -> int:
+        """The number of a question that is asked now."""
+        with self._lock:
+            self._asked += 1
+            return self._asked
+
+    def shows(self, request: gr.Request, number: int) -> bool:
+        """Whether its answer is to be shown on the page that asked; where a later one's is there
+        already, it is not."""
+        page = str(request.session_hash)
+        with self._lock:
+            if number < self._shown.get(page, 0):
+                return False
+            self._shown[page] = number
+            self._shown.move_to_end(page)
+            while len(self._shown) > self.PAGES:
+                self._shown.popitem(last=False)
+            return True
 
 
 def search_sides(services: Services, query: str, asked: Asked) -> list[SearchResult]:

@@ -16,7 +16,7 @@ from ui.kit.markup import join
 from ui.routes.pictures import picture_url
 from ui.routes.uploads import uploads_of
 from ui.services import Services
-from ui.tabs.search.hits import SMALL, results_html, tiles
+from ui.tabs.search.hits import SMALL, Order, results_html, tiles
 from ui.tabs.search.options import Asked, Options, read
 from ui.words import t
 from workbench.errors import BadInput, SearchUnavailable
@@ -73,22 +73,29 @@ class ByPicture:
                     t("bypicture.again"), visible=False, elem_id="search-picture-again"
                 )
 
-    def listen(self, options: Options, results: gr.HTML) -> None:
-        """``results``: where answers stand, whose pictures lead to more like them."""
+    def listen(self, options: Options, order: Order, results: gr.HTML) -> None:
+        """``results``: where answers stand, whose pictures lead to more like them; ``order``:
+        theirs."""
         services = self.services
 
-        def shown(name: str, *raw: Any) -> dict[Any, Any]:
+        def shown(request: gr.Request, name: str, *raw: Any) -> dict[Any, Any]:
+            number = order.ask()
             found = ask_html(services, name, read(*raw))
+            if not order.shows(request, number):
+                return {}
             return {self.asked: name, self.again: gr.Button(visible=True), results: found}
 
-        def dropped(files: str | None, *raw: Any) -> Any:
+        def dropped(request: gr.Request, files: str | None, *raw: Any) -> Any:
             if not staged_files(services, files):
                 return gr.skip()
             last = json.loads(files or "")[-1]["id"]
-            return {self.drop: "", **shown(f"{_UPLOAD}:{last}", *raw)}
+            return {self.drop: "", **shown(request, f"{_UPLOAD}:{last}", *raw)}
 
-        def found(event: gr.EventData, *raw: Any) -> dict[Any, Any]:
-            return shown(f"{_FOUND}:{event.value}", *raw)
+        def found(event: gr.EventData, request: gr.Request, *raw: Any) -> Any:
+            return shown(request, f"{_FOUND}:{event.value}", *raw) or gr.skip()
+
+        def again(request: gr.Request, name: str | None, *raw: Any) -> Any:
+            return shown(request, name or "", *raw) or gr.skip()
 
         outputs = [self.asked, self.again, results]
         on(
@@ -101,10 +108,7 @@ class ByPicture:
         )
         on(results.select, found, options.inputs, outputs, queue=True, show_progress="minimal")
         on_busy(
-            self.again,
-            lambda name, *raw: ask_html(services, name or "", read(*raw)),
-            [self.asked, *options.inputs],
-            results,
+            *(self.again, again, [self.asked, *options.inputs], outputs),
             says=t("search.asking"),
             then=t("bypicture.again"),
         )

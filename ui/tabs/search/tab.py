@@ -16,7 +16,7 @@ from ui.services import Services
 from ui.tabs.search.answers import Answers
 from ui.tabs.search.blind import Blind
 from ui.tabs.search.build import TASKS, Build, job_html
-from ui.tabs.search.hits import ask_html, gallery_piece
+from ui.tabs.search.hits import Order, ask_html, gallery_piece
 from ui.tabs.search.indexes import Indexes
 from ui.tabs.search.options import Options, read, warm
 from ui.tabs.search.pictures import ByPicture
@@ -78,6 +78,8 @@ class SearchTab:
         with gr.Row(elem_classes="rw-actions"):
             self.ask = gr.Button(t("search.ask"), variant="primary", elem_id="search-ask")
         self.examples = piece(elem_id="search-examples", picks=True)
+        #: Of all that is answered in ``results``.
+        self.order = Order()
         self.by_picture = ByPicture(self.services)
         self.results = gallery_piece(self.services, "search-results")
         self.answers = Answers(self.services)
@@ -113,20 +115,22 @@ class SearchTab:
         for index in (options.index, options.other):
             on(index.input, self._choose, [options.index, options.other], changed)
         options.listen()
-        self.by_picture.listen(options, self.results)
-        self.blind.listen(options, self.results)
+        self.by_picture.listen(options, self.order, self.results)
+        self.blind.listen(options, self.order, self.results)
         self.answers.listen(options)
 
-    def _ask(self, query: str | None, *raw: Any) -> str:
-        return ask_html(self.services, query or "", read(*raw))
+    def _ask(self, request: gr.Request, query: str | None, *raw: Any) -> Any:
+        number = self.order.ask()
+        found = ask_html(self.services, query or "", read(*raw))
+        return found if self.order.shows(request, number) else gr.skip()
 
-    def _example(self, event: gr.EventData, *raw: Any) -> dict[Any, Any]:
+    def _example(self, event: gr.EventData, request: gr.Request, *raw: Any) -> Any:
         query = str(event.value)
-        return {
-            self.query: query,
-            self.blind.query: query,
-            self.results: self._ask(query, *raw),
-        }
+        number = self.order.ask()
+        found = ask_html(self.services, query, read(*raw))
+        if not self.order.shows(request, number):
+            return gr.skip()
+        return {self.query: query, self.blind.query: query, self.results: found}
 
     def _choose(self, left: str | None, right: str | None) -> dict[Any, Any]:
         names = [name for name in (left, right) if name]

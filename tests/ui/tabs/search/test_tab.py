@@ -1,6 +1,8 @@
 """Search: the hits of one or two indexes, and how a second stage moved them."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -8,7 +10,7 @@ import pytest
 
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD
-from tests.ui.visitor import drawn
+from tests.ui.visitor import Visitor, drawn
 from ui.services import Services
 from ui.tabs.search import blind, hits, indexes, options
 from ui.tabs.search.build import encoders
@@ -74,6 +76,61 @@ class FakeSearch:
     def warm(self, indexes: list[str], *, reranker: str | None) -> None:
         self.warmed.append(indexes)
         self.rerankers.append(reranker)
+
+
+class SlowSearch(FakeSearch):
+    """Has another question asked and answered before the first one is."""
+
+    def __init__(self, meanwhile: Callable[[], Any]) -> None:
+        super().__init__()
+        self.meanwhile: list[Callable[[], Any]] = [meanwhile]
+
+    def search_many(self, *asked: Any, **how: Any) -> list[SearchResult]:
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        return super().search_many(*asked, **how)
+
+
+@pytest.mark.parametrize("later", ["example", "question", "blind"])
+@pytest.mark.parametrize("earlier", ["example", "question", "blind"])
+def test_an_earlier_question_s_answer_does_not_replace_a_later_one_s(
+    earlier: str, later: str, services: Services
+) -> None:
+    for id, name in (("i1", "one"), ("i2", "two")):
+        services.workspace.store.indexes.insert(make.index(id, name))
+
+    def ask(how: str, query: str) -> None:
+        if how == "example":
+            page.fire(part.examples, "select", query)
+            return
+        field, button = (
+            (part.query, part.ask) if how == "question" else (part.blind.query, part.blind.start)
+        )
+        page.type(field, query)
+        page.fire(button, "click")
+
+    slow = SlowSearch(lambda: ask(later, "the later one"))
+    with gr.Blocks() as demo:
+        part = SearchTab(replace(services, search=slow))
+        part.listen()
+    page = Visitor(SimpleNamespace(demo=demo))  # type: ignore[arg-type]
+    for menu, name in ((part.options.index, "one"), (part.options.other, "two")):
+        page.type(menu, name)
+    ask(earlier, "the earlier one")
+    shown = str(page.value(part.results))
+    assert "about the earlier one" not in shown
+    # To the question of a blind test an open answer would tell the sides.
+    assert ("about the later one" in shown) == ("blind" not in (earlier, later))
+
+
+def test_each_page_has_its_own_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hits.Order, "PAGES", 2)
+    order = hits.Order()
+    here, there, third = (SimpleNamespace(session_hash=name) for name in "abc")
+    early, late = order.ask(), order.ask()
+    assert order.shows(here, late) and not order.shows(here, early)  # type: ignore[arg-type]
+    assert order.shows(there, early) and order.shows(third, early)  # type: ignore[arg-type]
+    assert list(order._shown) == ["b", "c"]
 
 
 def test_both_chosen_indexes_are_asked(services: Services) -> None:
@@ -284,11 +341,11 @@ def test_a_blind_test_takes_the_open_answers_away(services: Services) -> None:
         store.insert(make.index(id, name))
     with gr.Blocks() as page:
         part = SearchTab(replace(services, search=FakeSearch()))
-        part.blind.listen(part.options, part.results)
+        part.blind.listen(part.options, part.order, part.results)
     begin = [one for one in page.fns.values() if one.outputs[-1:] == [part.results] and one.fn]
     assert len(begin) == 2  # the button, and Enter in the field
     for one in begin:
-        shown = one.fn("tea", "one", "two", "", "", "", 10, 50)
+        shown = one.fn(SimpleNamespace(session_hash="a"), "tea", "one", "two", "", "", "", 10, 50)
         assert shown[part.results] == ""
         assert shown[part.blind.shown].count("about tea") == 2
         assert "one" not in shown[part.blind.shown]

@@ -13,7 +13,6 @@ from tests.workbench.data.fakes import bring, lines
 from workbench.data import resplit
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version
-from workbench.evaluation.looks import looks
 from workbench.recipes.data import ResplitRecipe
 from workbench.workspace import Workspace
 
@@ -38,6 +37,10 @@ def look(workspace: Workspace, reader: DatasetReader, job: str | None, split: st
     where = (dataset, reader.version, split, "base", None, 60, 60)
     measured = Evaluation(id, None, *where, {"map@100": 0.5}, {}, f"evaluations/{id}", time.time())
     workspace.evaluations.add(replace(measured, job_id=job))
+
+
+def looks(workspace: Workspace, reader: DatasetReader, split: str) -> int:
+    return workspace.evaluations.looks(workspace.datasets, reader, split)
 
 
 def test_a_job_is_one_look_however_many_models_it_measured(

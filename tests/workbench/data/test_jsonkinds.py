@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.data.formats.jsonblocks import parts
+from workbench.data.formats.jsonkinds import parts_of
 from workbench.data.lines import Block
 from workbench.data.shapes.blocks import Doubt, blockwise
 from workbench.data.shapes.recognise import recognise
@@ -16,13 +16,13 @@ ROW: dict[str, Any] = {"query": "q", "pos": ["p"], "neg": ["n", "m"]}
 
 def split(*lines: str) -> list[tuple[tuple[str, ...], list[bytes]]]:
     block = Block(5, "".join(line + "\n" for line in lines).encode())
-    return [(rows.names if rows else (), part.lines) for rows, part in parts(block)]
+    return [(rows.names if rows else (), part.lines) for rows, part in parts_of(block)]
 
 
 def parse(*rows: dict[str, Any], like: dict[str, Any] = ROW) -> Any:
     """The batch that rows like this one become; None where they are left to be read one by one."""
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    ((found, _),) = parts(Block(5, text.encode()))
+    ((found, _),) = parts_of(Block(5, text.encode()))
     read = blockwise(recognise(like).read)
     assert found is not None
     assert read is not None
@@ -123,7 +123,7 @@ def test_doubt_beside_the_texts(more: dict[str, Any]) -> None:
     read = blockwise(recognise(like).read)
     assert read is not None
     text = "".join(json.dumps(row) + "\n" for row in block)
-    for rows, _ in parts(Block(1, text.encode())):
+    for rows, _ in parts_of(Block(1, text.encode())):
         # A number that is no JSON to orjson is left to the reader of single lines.
         if rows is not None:
             with pytest.raises(Doubt):
@@ -166,9 +166,9 @@ def test_lines_that_are_whole() -> None:
 def test_bytes_that_are_not_utf8() -> None:
     good = json.dumps(ROW).encode() + b"\n"
     bad = good.replace(b'"q"', b'"\xff"')
-    assert [rows is None for rows, _ in parts(Block(1, good + bad))] == [False, True]
+    assert [rows is None for rows, _ in parts_of(Block(1, good + bad))] == [False, True]
     block = Block(1, b"", [good, good], bad=frozenset({0}))
-    assert [(rows is None, part.bad) for rows, part in parts(block)] == [
+    assert [(rows is None, part.bad) for rows, part in parts_of(block)] == [
         (True, {0}),
         (False, frozenset()),
     ]
