@@ -8,7 +8,8 @@ stood. Worker processes only.
 import gc
 import json
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,10 @@ class Decided:
     seeds: dict[str, Any] | None = None
     #: What the look made one expect (:func:`expectation`).
     forecast: dict[str, float] | None = None
+    #: Share of the trained weights (0: the base) -> the metric on the rounds' queries.
+    own: Mapping[float, float] = field(default_factory=dict)
+    #: What the model is worth on a general data set (:mod:`workbench.auto.forgetting`).
+    forgetting: dict[str, Any] | None = None
 
     def result(self) -> dict[str, Any]:
         """What of it stands in the run's result."""
@@ -62,6 +67,7 @@ class Decided:
             **({"look": about} if about else {}),
             **({"forecast": self.forecast} if self.forecast else {}),
             **({"seeds": self.seeds} if self.seeds else {}),
+            **({"forgetting": self.forgetting} if self.forgetting else {}),
         }
 
 
@@ -172,7 +178,9 @@ class _Deciding:
         chosen, outcome = _chosen(recipe, material, judged)
         self._on_record(outcome)
         blend, ratio = _blend(chosen, judged, recipe.metric, "blend" in recipe.decides)
-        return Decided(run, _ordered([*made, *blend]), self.look, outcome, ratio, notes)
+        said = _ordered([*made, *blend])
+        own = {0.0: outcome.baseline[recipe.metric], **_pooled_means(judged, recipe.metric)}
+        return Decided(run, said, self.look, outcome, ratio, notes, own=own)
 
     def _settings(self, material: Material, queries: int) -> list[Decision]:
         """What the rules say, of what they are asked for."""
@@ -356,6 +364,11 @@ def _pooled(judged: list[Judged], who: float | str, metric: str) -> Floats:
     return found
 
 
+def _pooled_means(judged: list[Judged], metric: str) -> dict[float, float]:
+    """Share of the trained weights -> the mean over all rounds' queries."""
+    return {one: float(_pooled(judged, one, metric).mean()) for one in judged[0].candidates}
+
+
 def _chosen(recipe: Any, material: Material, judged: list[Judged]) -> tuple[Choice, Outcome]:
     """The candidate, and what the way of choosing it is worth on queries that it did not see."""
     metric = recipe.metric
@@ -392,8 +405,7 @@ def _blend(
     ratio = float(chosen.candidate)
     if not wanted:
         return [], ratio
-    tried = ", ".join(
-        f"{_pooled(judged, one, metric).mean():.3f} at {one:g}" for one in judged[0].candidates
-    )
+    means = _pooled_means(judged, metric)
+    tried = ", ".join(f"{mean:.3f} at {one:g}" for one, mean in means.items())
     why = f"share of the trained weights, the rest being the base's: {metric} {tried}"
     return [Decision("blend", ratio, why, "measured")], ratio
