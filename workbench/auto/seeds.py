@@ -201,7 +201,7 @@ class _Seeds:
         before, best = _means(base), _means(kept)
         tested = Tested(
             found["p_value"],
-            (found["ci95"][0], found["ci95"][1]),
+            (found["ci95"][0], found["ci95"][1]) if found["ci95"] else None,
             better(found),
             len(np.unique(clusters)),
             1,

@@ -19,6 +19,7 @@ from workbench.comparison.table import (
     excludes,
     lengths,
     markdown_line,
+    mean_text,
 )
 from workbench.comparison.text import Forgetting, forgetting, tables
 from workbench.data.clusters import query_clusters
@@ -196,7 +197,7 @@ def slice_table(one: Slicing) -> tuple[list[str], list[list[str]]]:
         [
             part.name,
             str(part.queries),
-            *(f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in part.values),
+            *(mean_text(*one) for one in part.values),
         ]
         for part in one.slices
     ]
