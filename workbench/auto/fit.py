@@ -116,6 +116,9 @@ class Part(JobContext):
         self.context.progress(done, total, unit, said)
 
     def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        if self.mark and step == 1 and kind == "train":
+            number, of = self.mark
+            self.context.metrics(self.after + step, "part", {"number": number, "of": of})
         self.context.metrics(self.after + step, kind, values)
 
     def forget_metrics_after(self, step: int) -> None:

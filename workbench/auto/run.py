@@ -119,19 +119,23 @@ def look_of(run: Run, training: Training) -> Look:
     def progress(done: int, total: int, what: str) -> None:
         context.progress(done, total, "texts", f"Looking at the data: {what}")
 
-    return taken(
-        run.reader,
-        lambda: run.load(run.base, start),
-        run.base,
-        start,
-        home=context.workspace.home,
-        dataset_id=context.workspace.datasets.get(recipe.dataset).id,
-        folder=run.output / FOLDER / LOOK,
-        seed=recipe.seed,
-        exclude=recipe.exclude_query_document,
-        progress=progress,
-        stop=context.check_cancelled,
-    )
+    def look() -> Look:
+        return taken(
+            run.reader,
+            lambda: run.load(run.base, start),
+            run.base,
+            start,
+            home=context.workspace.home,
+            dataset_id=context.workspace.datasets.get(recipe.dataset).id,
+            folder=run.output / FOLDER / LOOK,
+            seed=recipe.seed,
+            exclude=recipe.exclude_query_document,
+            progress=progress,
+            stop=context.check_cancelled,
+        )
+
+    # One of several processes takes and writes it, for all.
+    return run.group.tell(look)
 
 
 def _serving(look: Look, start: Contract, wanted: tuple[str, ...]) -> Decision:
@@ -167,7 +171,7 @@ class _Deciding:
         final = max(1, round(recipe.max_steps * effort.share))
         recipe = recipe.model_copy(update={"max_steps": final})
         after = sum(one.steps for one in judged)
-        context = Part(self.run.context, ALL_QUERIES, after, quiet=False)
+        context = Part(self.run.context, ALL_QUERIES, after, quiet=False, mark=(0, 0))
         run = replace(self.run, recipe=recipe, reader=material.everything(), context=context)
         made = [self.serving, *_shortened(settings, effort, final), *self._given(recipe)]
         notes += tuple(warnings(self.look))
@@ -295,7 +299,7 @@ class _Deciding:
         view, documents = dealt(material, one, self.look.words, most, recipe.seed)
         name = f"Fold {at + 1} of {len(planned)}" if len(planned) > 1 else "Measuring on a part"
         after = sum(done.steps for done in before)
-        context = Part(self.run.context, name, after)
+        context = Part(self.run.context, name, after, mark=(at + 1, len(planned)))
         self.run.context.forget_metrics_after(after if before else -1)
         sized = recipe.model_copy(
             update={"max_steps": steps, "dev_queries": None, "dev_documents": documents}

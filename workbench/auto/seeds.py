@@ -144,7 +144,7 @@ class _Seeds:
         own = replace(
             self.looked_up,
             recipe=self.recipe.model_copy(update={"seed": self.recipe.seed + at}),
-            context=Part(self.context, name, after),
+            context=Part(self.context, name, after, mark=(at + 1, self.recipe.seeds)),
             output=self.looked_up.output / f"seed-{at + 1}",
         )
         self.loaded = None

@@ -94,5 +94,5 @@ def _table(one: Slicing) -> Markup:
         ]
         for part in one.slices
     ]
-    heads = [words[one.by], t("compare.by_queries"), *one.models]
+    heads = [words[one.by], t("compare.by_queries"), *map(sentences.row_said, one.models)]
     return table(heads, rows, caption=words[one.by], numeric=range(1, len(heads)))
