@@ -219,6 +219,12 @@ def _slice(
     return Slice(name, int(inside.sum()), together, tuple(found))
 
 
+def mean_text(mean: float, low: float | None, high: float | None) -> str:
+    """'0.683 [0.601, 0.745]'; '0.683 [-]' where there is no interval."""
+    limits = "-" if low is None or high is None else f"{low:.3f}, {high:.3f}"
+    return f"{mean:.3f} [{limits}]"
+
+
 def _first_number(name: str) -> int:
     return int(name.replace("–", " ").split()[0])
 

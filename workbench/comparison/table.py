@@ -135,12 +135,6 @@ def interval_text(low: float | None, high: float | None) -> str:
     return "[-]" if low is None or high is None else f"[{low:+.3f}, {high:+.3f}]"
 
 
-def mean_text(mean: float, low: float | None, high: float | None) -> str:
-    """'0.683 [0.601, 0.745]'; '0.683 [-]' where there is no interval."""
-    limits = "-" if low is None or high is None else f"{low:.3f}, {high:.3f}"
-    return f"{mean:.3f} [{limits}]"
-
-
 @dataclass(frozen=True, slots=True)
 class Table:
     """What was measured on one split of one data set, ready to be shown."""
@@ -404,9 +398,11 @@ def cells(row: Row, emphasis: str, table: Table) -> list[str]:
 
 def value_text(row: Row, at: int) -> str:
     """'0.683', and its interval where there is one."""
+    value = f"{row.values[at]:.3f}"
     if not row.intervals:
-        return f"{row.values[at]:.3f}"
-    return mean_text(row.values[at], *row.intervals[at])
+        return value
+    low, high = row.intervals[at]
+    return f"{value} [{low:.3f}, {high:.3f}]"
 
 
 def _compared(row: Row) -> list[Any]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from storage.records import Evaluation, Job, JobStatus, Model
 from workbench.comparison.names import HEADLINE, label
-from workbench.comparison.slices import Slicing, slicings
+from workbench.comparison.slices import Slicing, mean_text, slicings
 from workbench.comparison.table import (
     ALL_CAPTIONS,
     Table,
@@ -19,7 +19,6 @@ from workbench.comparison.table import (
     excludes,
     lengths,
     markdown_line,
-    mean_text,
 )
 from workbench.comparison.text import Forgetting, forgetting, tables
 from workbench.data.clusters import query_clusters

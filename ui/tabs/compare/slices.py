@@ -15,8 +15,8 @@ from ui.words import sentences, t
 from ui.words.amounts import count
 from ui.words.sentences import metric_label
 from workbench.comparison.names import HEADLINE, METRICS
-from workbench.comparison.slices import Slicing
-from workbench.comparison.table import build_table, mean_text
+from workbench.comparison.slices import Slicing, mean_text
+from workbench.comparison.table import build_table
 from workbench.records import Job
 from workbench.reports.gather import slices_of
 
