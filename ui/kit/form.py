@@ -395,7 +395,7 @@ def given(
         theirs |= given_by(values, recipe, preset).keys() - empty
     left = left_to_decide(names, theirs)
     # What is hidden since it would do nothing is still there for the preset where it does.
-    empty = empty if "max_steps" in left else {*empty, *IN_SIGHT}
+    empty = empty if "max_steps" in left else empty | {*IN_SIGHT}
     read = {
         name: value
         for name, value in values.items()

@@ -203,7 +203,8 @@ def _interval(
     the randomization test does not reject of the gains (n,), as they were chosen."""
     count = len(sums.sizes)
     if count <= FEW_CLUSTERS:
-        return randomization_interval(np.bincount(cluster, gained), sums.sizes)
+        summed = np.bincount(cluster, gained).astype(np.float64)
+        return randomization_interval(summed, sums.sizes)
     random = np.random.default_rng(seed)
     means = []
     for start, end in sums.blocks(draws):

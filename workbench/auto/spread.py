@@ -101,7 +101,8 @@ def _of_few(
     """p-value and interval of mean gains (queries,) in few clusters: never more than the signs of
     the clusters tell, nor more than what was ``drawn``."""
     place = np.unique(clusters, return_inverse=True)[1]
-    sums, sizes = np.bincount(place, gains), np.bincount(place).astype(np.float64)
+    sums = np.bincount(place, gains).astype(np.float64)
+    sizes = np.bincount(place).astype(np.float64)
     signs = 1 - 2 * (np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1)
     by_signs = float((signs @ sums >= sums.sum() - SAME).mean())
     found = randomization_interval(sums, sizes)
