@@ -299,3 +299,10 @@ def test_a_row_at_another_length_is_named_and_its_model_keeps_its_name(name: str
         assert row_said("better") == "better"
         assert row_said(name).startswith(model) and "token" in row_said(name)
         assert " at " not in row_said(name) and "tokens" not in row_said(name)
+
+
+@pytest.mark.parametrize("tried", ["0.636 at 1", "0.636 at 1, 0.631 at 0.5"])
+def test_the_shares_that_a_blend_was_chosen_from_are_read(tried: str) -> None:
+    reason = f"share of the trained weights, the rest being the base's: map@100 {tried}"
+    with speaking("zh"):
+        assert not re.search("[a-z]{2}", said(reason).replace("map@100", ""))

@@ -152,7 +152,7 @@
       const small = this.kind === "learning_rate";
       return {
         autosize: true,
-        margin: { l: 44, r: 10, t: 6, b: 34 },
+        margin: { l: 44, r: 10, t: 16, b: 34 },
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
         font: { family: colour.font, color: colour.text, size: 12 },
@@ -203,14 +203,15 @@
       const colour = this.colours();
       const place = { xref: "x", yref: "paper" };
       const thin = { color: colour.text, width: 1, dash: "dot" };
-      const kept = this.parts.find((one) => one.of === 0);
-      const veil = { ...place, type: "rect", x0: 0, x1: kept?.step, y0: 0, y1: 1, line: { width: 0 } };
+      /* What dev says is of those that are not kept. */
+      const kept = this.kind !== "dev" && this.parts.find((one) => one.of === 0);
+      const veil = { ...place, type: "rect", x0: 0, y0: 0, y1: 1, line: { width: 0 }, layer: "above" };
       const name = (one) =>
         one.of > 1 ? `${one.number}/${one.of}` : this.words[one.of ? "part_one" : "part_all"];
       return {
         shapes: [
           ...shapes,
-          ...(kept ? [{ ...veil, fillcolor: colour.ground, opacity: 0.55, layer: "above" }] : []),
+          ...(kept ? [{ ...veil, x1: kept.step, fillcolor: colour.ground, opacity: 0.55 }] : []),
           ...this.parts.slice(1).map(({ step: x }) => (
             { ...place, type: "line", x0: x, x1: x, y0: 0, y1: 1, line: thin }
           )),
@@ -224,7 +225,7 @@
             text: name(one),
             showarrow: false,
             xanchor: "left",
-            yanchor: "top",
+            yanchor: "bottom",
             font: { size: 11, color: colour.text },
           })),
         ],
