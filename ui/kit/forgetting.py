@@ -62,7 +62,8 @@ def _drawing(found: Mapping[str, Any], said: str) -> Markup:
 
     parts = [_rules(place, low, high)]
     for name, points in (("own", own), ("general", general)):
-        parts.append(_line(name, [place(*one) for one in points]))
+        if points:
+            parts.append(_line(name, [place(*one) for one in points]))
     shares = (
         _text(place(ratio, low)[0], BOTTOM + 16, f"{ratio:g}", "middle") for ratio, _ in general
     )

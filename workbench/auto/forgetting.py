@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from workbench.auto.look_pool import RELEVANT, everywhere, hardest, judged, sampled
 from workbench.auto.run import Decided
 from workbench.comparison.names import DEPTH, HEADLINE, METRICS
@@ -26,7 +24,7 @@ from workbench.evaluation.cached import with_cache
 from workbench.evaluation.measure import Measured, measure
 from workbench.evaluation.pool import Pool, over_documents
 from workbench.models.locate import locate_folder
-from workbench.training.averaging import Weights, put_between
+from workbench.training.averaging import ends, put_between
 from workbench.training.budget import lengths_read, training_work
 from workbench.training.checkpoints import checkpoint_folder
 from workbench.training.run import Outcome, Run, Trained
@@ -43,8 +41,6 @@ SHARE = 0.1
 RANKED = 5_000
 #: Which queries are asked: the same ones in every run, so that the base's vectors are kept.
 SEED = 7
-#: The half of an adapter's product that begins at zero.
-ZERO_HALF = ("lora_B.", "lora_embedding_B.")
 
 
 def with_forgetting(decided: Decided, trained: Trained, outcome: Outcome) -> Decided:
@@ -210,31 +206,12 @@ def _points(
     folder = checkpoint_folder(run.output, trained.best_step)
     saved = locate_folder(run.context.workspace, folder, contract=trained.contract, base=run.base)
     loaded = run.load(saved)
-    before, tuned = _ends(base.model, loaded.model)
+    before, tuned = ends(base.model, loaded.model)
     del base, kept
     for ratio in sorted({*RATIOS, decided.blend} - {0.0}):
         # What was saved is itself so far from the base as the blend says.
         put_between(loaded.model, before, tuned, ratio / decided.blend)
         yield ratio, _measure(run, loaded, ground, ratio).scores.values[metric]
-
-
-def _ends(base: Any, saved: Any) -> tuple[Weights, Weights]:
-    """The weights that differ, as they are in the base and in the trained model. Of an adapter that
-    stands beside its base, the half that began at zero: a share of it is that of the adapter."""
-    there = dict(saved.named_parameters())
-    halves = {name for name in there if any(half in name for half in ZERO_HALF)}
-    with torch.no_grad():
-        if halves:
-            tuned = {name: there[name].detach().clone() for name in halves}
-            return {name: torch.zeros_like(one) for name, one in tuned.items()}, tuned
-        here = dict(base.named_parameters())
-        if here.keys() != there.keys():
-            raise BadInput("The trained model has other weights than its base.")
-        changed = [name for name, one in there.items() if not torch.equal(one, here[name])]
-        return (
-            {name: here[name].detach().clone() for name in changed},
-            {name: there[name].detach().clone() for name in changed},
-        )
 
 
 def _measure(run: Run, model: Any, ground: _Ground, ratio: float) -> Measured:

@@ -123,8 +123,7 @@ def test_an_adapter_is_scaled_and_a_blend_is_a_part_of_what_was_trained(
     """The kept model stands at its share, and the whole of what was trained at 1."""
     import torch
 
-    from workbench.auto.forgetting import _ends
-    from workbench.training.averaging import put_between
+    from workbench.training.averaging import ends, put_between
 
     class Model(torch.nn.Module):
         def __init__(self, value: float, *names: str) -> None:
@@ -135,11 +134,11 @@ def test_an_adapter_is_scaled_and_a_blend_is_a_part_of_what_was_trained(
                 torch.nn.init.constant_(one, value)
 
     base, saved = Model(1.0, "layer"), Model(2.0, "layer")
-    before, tuned = _ends(base, saved)
+    before, tuned = ends(base, saved)
     put_between(saved, before, tuned, 1.0 / 0.5)
     assert saved.layer.weight.item() == pytest.approx(3.0)
     beside = Model(2.0, "layer", "lora_A", "lora_B")
-    before, tuned = _ends(base, beside)
+    before, tuned = ends(base, beside)
     put_between(beside, before, tuned, 0.25)
     assert [one.item() for one in beside.parameters()] == [2.0, 2.0, 0.5]
 
