@@ -28,7 +28,8 @@ def forgotten_html(result: Mapping[str, Any]) -> Markup:
         badge(t("decided.warning"), "warn"), sentences.said(smaller)
     )
     drawn = table(
-        list(map(sentences.said, heads)),
+        # The drawing above says of what it is a share; more would not fit on a narrow page.
+        [t("curve.share"), *map(sentences.said, heads[1:])],
         [[sentences.said(share), *values] for share, *values in rows],
         caption=t("forgetting.title"),
         numeric=(1, 2),

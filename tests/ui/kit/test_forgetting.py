@@ -1,12 +1,14 @@
 """What a trained model is worth elsewhere, drawn."""
 
 import re
+from types import SimpleNamespace as Some
 from typing import Any
 
 import pytest
 
 from tests.workbench.comparison.test_trained import AUTO, FORGOTTEN
 from ui.kit.forgetting import forgotten_html
+from ui.tabs.compare.curve import forgotten_of
 from ui.words import LANGUAGE, LANGUAGES, speaking
 
 
@@ -38,3 +40,12 @@ def test_all_of_it_can_be_read(other: str, change: dict[str, Any]) -> None:
         drawn = str(forgotten_html({**AUTO, "forgetting": {**FORGOTTEN, **change}}))
     words = re.sub(r"<[^>]*>|stdlib-code|&[a-z]+;", " ", drawn)
     assert not re.search("[a-z]{3}", words), words
+
+
+def test_compare_shows_each_model_that_has_a_curve_on_record() -> None:
+    records = {"mine": {**AUTO, "forgetting": FORGOTTEN}, "base": {}}
+    models = Some(exists=records.__contains__, get=lambda name: Some(summary=records[name]))
+    workspace: Any = Some(models=models)
+    shown = str(forgotten_of(workspace, ["base", "mine", "mine", "bm25"]))
+    assert shown.count("<h2>mine</h2>") == shown.count("<svg") == 1 and "<h2>base" not in shown
+    assert "<svg" not in forgotten_of(workspace, ["base", "bm25"])

@@ -1,6 +1,7 @@
 """What was measured on Train of what is compared: the newest learning curve of the data set that is
 chosen, and what the compared models are worth on a general data set."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
@@ -15,6 +16,7 @@ from ui.tabs.compare.section import Section, Shown
 from ui.words import t
 from workbench.recipes.curve import LearningCurveRecipe
 from workbench.records import Job, JobStatus
+from workbench.workspace import Workspace
 
 
 class CurveSection(Section):
@@ -60,14 +62,18 @@ class ForgettingSection(Section):
 
     def _draw(self, id: str) -> Markup:
         job = find(self.services, id)
-        names = dict.fromkeys(str(one["model"]) for one in ((job and job.result) or {})["rows"])
-        models = self.workspace.models
-        found = (
-            (name, forgotten_html(models.get(name).summary))
-            for name in names
-            if models.exists(name)
-        )
-        parts = [join([heading(name), drawn]) for name, drawn in found if drawn]
-        if not parts:
-            return Markup('<p class="rw-quiet rw-small">{}</p>').format(t("forgetting.none"))
-        return join(parts)
+        return forgotten_of(self.workspace, job.recipe.get("models") or () if job else ())
+
+
+def forgotten_of(workspace: Workspace, names: Iterable[str]) -> Markup:
+    """What each of these models is worth on a general data set, where that is on record."""
+    models = workspace.models
+    found = (
+        (name, forgotten_html(models.get(name).summary))
+        for name in dict.fromkeys(names)
+        if models.exists(name)
+    )
+    parts = [join([heading(name), drawn]) for name, drawn in found if drawn]
+    if not parts:
+        return Markup('<p class="rw-quiet rw-small">{}</p>').format(t("forgetting.none"))
+    return join(parts)
