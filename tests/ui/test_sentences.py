@@ -270,8 +270,14 @@ def doings() -> list[str]:
     for path, tree in trees():
         if path.parent.name not in ("auto", "training"):
             continue
+        pieces = {
+            id(one)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.JoinedStr)
+            for one in node.values
+        }
         for node in ast.walk(tree):
-            text = written(node)
+            text = written(node) if id(node) not in pieces else None
             if text and DOING.match(text) and not re.search(r"[.\n]$", text) and len(text) < 90:
                 found[text.replace("{}", "2")] = None
     return list(found)
@@ -287,7 +293,8 @@ def test_what_a_training_run_is_doing_can_be_read_whatever_part_it_is_in(other: 
     lines = [*inner, *(f"{part}: {one}" for part in parts for one in inner)]
     lines += [f"Looking at the data: {one}" for one in inner]
     with speaking(other):
-        odd = {one: said(one) for one in lines if re.search("[a-z]{3}", said(one))}
+        read = {one: said(one).replace("token", "") for one in lines}
+    odd = {one: words for one, words in read.items() if re.search("[a-z]{3}", words)}
     assert not odd
 
 
