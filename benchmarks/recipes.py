@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from benchmarks.run import run as run_command
 from benchmarks.sides import Row, number, spent, table, write_rows
 from benchmarks.training_quality import imported
-from workbench.comparison.significance import bootstrap_interval
+from workbench.comparison.significance import mean_interval
 from workbench.data.clusters import relevant_clusters
 from workbench.evaluation.candidates import CandidateSet, freeze, rerank
 from workbench.evaluation.measure import measure, score
@@ -133,8 +133,9 @@ class Trial:
                 rows.append(Row(f"{title}, {METRIC}", "", "more", [], note="failed"))
                 continue
             gain = one.values - one.against
-            low, high = bootstrap_interval(gain, seed=0, clusters=self.clusters)
-            note = f"gain {gain.mean():+.4f} [{low:+.4f}, {high:+.4f}]; {one.note}"
+            interval = mean_interval(gain, seed=0, clusters=self.clusters)
+            limits = "{:+.4f}, {:+.4f}".format(*interval) if interval else "-"
+            note = f"gain {gain.mean():+.4f} [{limits}]; {one.note}"
             value, against = float(one.values.mean()), float(one.against.mean())
             rows.append(Row(f"{title}, {METRIC}", "", "more", [value], [against], note))
             other = [expert.cpu] if expert else []

@@ -120,7 +120,8 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """What a run reported at one step. ``kind`` is 'train', 'dev', 'baseline' or 'system'."""
+    """What a run reported at one step. ``kind`` is 'train', 'dev', 'baseline', 'system'
+    or 'part': where one of several trainings of a run begins."""
 
     id: int
     job_id: str

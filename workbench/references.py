@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from storage.records import Job, JobStatus, Model
 from workbench.errors import NotFound, WasRemoved
-from workbench.recipes.base import MODEL_FREE, Recipe, Referent
+from workbench.recipes.base import DATASET_FREE, MODEL_FREE, Recipe, Referent
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.tasks import get_task
 
@@ -67,7 +67,8 @@ def references(
     for name, spec in specs.items():
         if spec.refers_to and (idle or _matters(spec, specs, values)):
             for path, one in _listed(name, values.get(name)):
-                yield Reference(name, path, spec.refers_to, one)
+                if not _is_word(spec, one):
+                    yield Reference(name, path, spec.refers_to, one)
     for name, inner in recipe.nested(values).items():
         for found in references(inner, values.get(name) or {}, idle=idle):
             yield replace(found, field=f"{name}.{found.field}", path=f"{name}.{found.path}")
@@ -222,6 +223,12 @@ def _with_names(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str
 @cache
 def _specs(recipe: type[Recipe]) -> dict[str, FieldSpec]:
     return {spec.name: spec for spec in describe(recipe)}
+
+
+def _is_word(spec: FieldSpec, value: str) -> bool:
+    """Whether the value is a word of the field's own, and names no data set."""
+    words = DATASET_FREE if spec.refers_to == "dataset" and spec.default in DATASET_FREE else ()
+    return value.strip().lower() in words
 
 
 def _matters(spec: FieldSpec, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> bool:

@@ -75,6 +75,10 @@ class Run:
     def baseline(self, value: float = 0.589) -> None:
         self._append([_row(0, "baseline", {"map@100": value})])
 
+    def part(self, number: int, of: int) -> None:
+        """Another training begins with the next step."""
+        self._append([_row(self.step + 1, "part", {"number": number, "of": of})])
+
     def train(self, steps: int) -> None:
         """Report that many more steps, each with its numbers; every 20th also evaluates."""
         rows = []

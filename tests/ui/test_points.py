@@ -53,6 +53,13 @@ def test_only_what_follows_comes_and_nothing_is_lost(client: TestClient, run: Ru
     assert (third["series"], third["last"], third["anew"]) == ({}, second["last"], False)
 
 
+def test_the_trainings_of_one_run_are_told_apart(client: TestClient, run: Run) -> None:
+    run.train(5)
+    assert ask(client, run)["parts"] == []
+    run.part(number=0, of=0)
+    assert ask(client, run)["parts"] == [{"step": 6, "number": 0, "of": 0}]
+
+
 def test_a_long_run_comes_in_parts(
     client: TestClient, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

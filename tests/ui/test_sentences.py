@@ -13,7 +13,7 @@ import storage
 import workbench
 from ui.kit.form import choice_label
 from ui.words import LANGUAGE, LANGUAGES, speaking
-from ui.words.sentences import PLACE, metric_label, pairs, said
+from ui.words.sentences import PLACE, metric_label, pairs, row_said, said
 from workbench.comparison.trained import expected
 from workbench.data.export_held import SAID, told
 from workbench.data.export_shapes import GRADES, OWN, TEACHER, Scale
@@ -134,7 +134,7 @@ def test_no_sentence_is_kept_that_the_engine_does_not_say(other: str) -> None:
     )
     engine += engine.replace("{{", "{").replace("}}", "}")
     engine += "\n".join(remarks())
-    odd = [key for key in pairs(other) if max(PLACE.split(key), key=len).strip(" .") not in engine]
+    odd = [key for key in pairs(other) if max(PLACE.split(key), key=len).strip(" .:") not in engine]
     assert not odd
 
 
@@ -255,3 +255,61 @@ def test_what_to_expect_of_training_is_read(runs: int) -> None:
         line = said(expected({"forecast": told}))
     assert "+0.04" in line and "MAP@100" in line
     assert not re.search("[a-z]{3}", line)
+
+
+#: How what a training run reports of its progress begins.
+DOING = re.compile(
+    r"(Measuring|Training|Timing|Loading|Saving|Finding|Checking|Fold|Seed|BM25 on|The base at)\b"
+)
+
+
+def doings() -> list[str]:
+    """What is handed on in the modules that train, to be shown as what is going on: each with
+    figures in its places."""
+    found: dict[str, None] = {}
+    for path, tree in trees():
+        if path.parent.name not in ("auto", "training"):
+            continue
+        pieces = {
+            id(one)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.JoinedStr)
+            for one in node.values
+        }
+        for node in ast.walk(tree):
+            text = written(node) if id(node) not in pieces else None
+            if text and DOING.match(text) and not re.search(r"[.\n]$", text) and len(text) < 90:
+                found[text.replace("{}", "2")] = None
+    return list(found)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_a_training_run_is_doing_can_be_read_whatever_part_it_is_in(other: str) -> None:
+    from workbench.auto.run import ALL_QUERIES
+
+    inner = doings()
+    parts = [ALL_QUERIES, "Fold 2 of 3", "Seed 2 of 3", "Measuring on a part", "Timing a few steps"]
+    assert len(inner) > 15 and {"Fold 2 of 2", ALL_QUERIES, "The base at 2 tokens"} <= {*inner}
+    lines = [*inner, *(f"{part}: {one}" for part in parts for one in inner)]
+    lines += [f"Looking at the data: {one}" for one in inner]
+    with speaking(other):
+        read = {one: said(one).replace("token", "") for one in lines}
+    odd = {one: words for one, words in read.items() if re.search("[a-z]{3}", words)}
+    assert not odd
+
+
+@pytest.mark.parametrize("name", ["better at 128 tokens", "mini at 64 / 1,024 tokens"])
+def test_a_row_at_another_length_is_named_and_its_model_keeps_its_name(name: str) -> None:
+    model = name.split(" ")[0]
+    assert row_said(name) == name and row_said("better") == "better"
+    with speaking("zh"):
+        assert row_said("better") == "better"
+        assert row_said(name).startswith(model) and "token" in row_said(name)
+        assert " at " not in row_said(name) and "tokens" not in row_said(name)
+
+
+@pytest.mark.parametrize("tried", ["0.636 at 1", "0.636 at 1, 0.631 at 0.5"])
+def test_the_shares_that_a_blend_was_chosen_from_are_read(tried: str) -> None:
+    reason = f"share of the trained weights, the rest being the base's: map@100 {tried}"
+    with speaking("zh"):
+        assert not re.search("[a-z]{2}", said(reason).replace("map@100", ""))

@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ui.kit.forgetting import forgotten_html
 from ui.kit.markup import EMPTY, badge, bar, join, quiet_lines, table
 from ui.words import amounts, known, sentences, t
 from ui.words.amounts import count, duration
@@ -186,6 +187,7 @@ def found_html(result: Mapping[str, Any]) -> Markup:
             for one in trained.warnings(result)
         ),
         _decided(result),
+        forgotten_html(result),
         _looked(result),
     ]
     return join(parts)

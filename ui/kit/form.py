@@ -297,7 +297,13 @@ def listen_presets(form: Form, presets: gr.Radio) -> None:
             if name not in empty and value not in ("", None)
         }
         about = gr.update(info=about_preset(preset))
-        return {presets: about, **filled_in(form, values, touched - kept)}
+        # No preset names these either: they are hidden where they do nothing, and stay typed.
+        sight = {
+            form.components[name]: gr.update(visible=bool(empty))
+            for name in IN_SIGHT
+            if name in form.components
+        }
+        return {presets: about, **filled_in(form, values, touched - kept), **sight}
 
     outputs = [form.components[spec.name] for spec in form.specs if spec.name in touched]
     inputs = [presets, *(form.components[name] for name in typed)]
@@ -369,7 +375,11 @@ def given(
         # What stood empty is not typed in: the recipe's defaults hold.
         before = recipe.presets[preset].get("auto") if preset else (filled or {}).get("auto", ALL)
         stood = decided(recipe, before)
-        return {k: value for k, value in values.items() if k not in stood or value is not None}
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in IN_SIGHT and (name not in stood or value is not None)
+        }
     names = decidable(recipe) if asked == ALL else [name.strip() for name in asked.split(",")]
     empty = decided(recipe, recipe.presets[preset].get("auto") if preset else asked)
     if filled and not preset:
@@ -379,8 +389,15 @@ def given(
         theirs = {name for name in empty if values.get(name) is not None}
     if preset:
         theirs |= given_by(values, recipe, preset).keys() - empty
-    read = {name: value for name, value in values.items() if name not in empty or name in theirs}
-    return {**read, "auto": ",".join(left_to_decide(names, theirs))}
+    left = left_to_decide(names, theirs)
+    # What is hidden since it would do nothing is still there for the preset where it does.
+    empty = empty if "max_steps" in left else empty | {*IN_SIGHT}
+    read = {
+        name: value
+        for name, value in values.items()
+        if name not in empty or (name in theirs and name not in IN_SIGHT)
+    }
+    return {**read, "auto": ",".join(left)}
 
 
 def listen_depends(form: Form) -> None:

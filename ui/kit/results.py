@@ -55,7 +55,7 @@ def _forgotten(found: Sequence[Forgetting]) -> Markup:
 
 def chart(measured: Table) -> Any:
     return grouped_bars(
-        [row.model for row in measured.rows],
+        [sentences.row_said(row.model) for row in measured.rows],
         list(map(sentences.metric_said, measured.labels)),
         [row.values for row in measured.rows],
         t("compare.chart_title", dataset=measured.dataset, split=t(f"split.{measured.split}")),
@@ -138,7 +138,9 @@ def _cells(row: Row, measured: Table, offer: str) -> list[str]:
 def _named(model: str, about: Sequence[str]) -> Markup:
     """A model's name, and what there is to say of its row below it."""
     quiet = Markup('<br><span class="rw-quiet rw-small">{}</span>')
-    return Markup("{}{}").format(model, join(quiet.format(one) for one in about))
+    return Markup("{}{}").format(
+        sentences.row_said(model), join(quiet.format(one) for one in about)
+    )
 
 
 def _tokens(row: Row) -> list[str]:
@@ -179,7 +181,7 @@ def _difference(row: Row, measured: Table) -> list[str]:
     quiet = Markup('<span class="rw-quiet rw-small">{}</span>')
     counted = t("compare.counted", wins=one.wins, losses=one.losses, ties=one.ties)
     if measured.staged:
-        against = t("compare.against", against=one.against)
+        against = t("compare.against", against=sentences.row_said(one.against))
         counted = Markup("{}<br>{}").format(against, counted)
     text += quiet.format(counted)
     return [text, badge(sentences.said(one.verdict), tone)]
@@ -191,7 +193,11 @@ def _legend(measured: Table) -> Markup:
         return EMPTY
     one = next((one for one in found if not one.second_stage), None)
     lines = [
-        t("compare.legend", metric=metric_label(one.metric), against=one.against)
+        t(
+            "compare.legend",
+            metric=metric_label(one.metric),
+            against=sentences.row_said(one.against),
+        )
         if one
         else t("compare.legend_stage_only", metric=metric_label(found[0].metric))
     ]

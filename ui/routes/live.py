@@ -80,6 +80,7 @@ def router(services: Services) -> APIRouter:
                 "metric": metric_label(metric_of(job)),
                 **cursor(rows, 0 if anew else after),
                 "anew": anew,
+                "parts": parts(rows),
                 "series": columns(rows, metric_of(job)),
             }
         )
@@ -146,6 +147,16 @@ def columns(rows: list[MetricRow], metric: str) -> dict[str, list[list[float]]]:
                 steps.append(row.step)
                 values.append(row.values[key])
     return found
+
+
+def parts(rows: list[MetricRow]) -> list[dict[str, int]]:
+    """Where the trainings of a run begin that trains several models: at which step, the first or
+    second ... ``of`` how many; 0 of 0 trains the model that is kept."""
+    return [
+        {"step": row.step, **{name: int(row.values[name]) for name in ("number", "of")}}
+        for row in rows
+        if row.kind == "part"
+    ]
 
 
 def _wanted(kind: str, metric: str) -> list[tuple[str, str]]:

@@ -113,6 +113,7 @@
       this.panels ??= Object.fromEntries(
         PANELS.map((kind) => [kind, new Panel(kind, words, this.grid)]),
       );
+      Object.values(this.panels).forEach((panel) => panel.addParts(answer.parts));
       for (const [kind, [steps, values]] of Object.entries(answer.series)) {
         if (kind === "baseline") this.panels.dev.setBaseline(steps.at(-1), values.at(-1));
         else this.panels[kind].extend(steps, values);

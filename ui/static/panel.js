@@ -29,9 +29,11 @@
       if (this.drawn) window.Plotly.purge(this.div);
       this.drawn = false;
       this.points = 0;
+      this.last = 0;
       this.average = 0;
       this.weight = 0;
       this.baseline = null;
+      this.parts = [];
       show(this.name, this.words[this.kind]);
       show(this.detail, this.kind === "loss" ? this.words.smooth : "");
       this.div.setAttribute("aria-label", this.words[this.kind]);
@@ -46,7 +48,41 @@
       });
     }
 
+    /* Where trainings of one run begin. Each has a line of its own; those whose model is not kept
+       lie behind a veil once the last one has begun. */
+    addParts(parts) {
+      if (!parts.length) return;
+      const known = new Map([...this.parts, ...parts].map((one) => [one.step, one]));
+      this.parts = [...known.values()].sort((one, other) => one.step - other.step);
+      if (this.drawn) window.Plotly.relayout(this.div, this.marks());
+    }
+
+    /* The pieces of new points that belong to one training each, and whether a new one begins. */
+    pieces(steps, values) {
+      const starts = new Set(this.parts.slice(1).map((one) => one.step));
+      const found = [];
+      steps.forEach((step, at) => {
+        const begins = this.parts.slice(1).some((one) => this.last < one.step && one.step <= step);
+        if (!found.length || begins || starts.has(step)) found.push({ begins, steps: [], values: [] });
+        found.at(-1).steps.push(step);
+        found.at(-1).values.push(values[at]);
+        this.last = step;
+      });
+      return found;
+    }
+
     extend(steps, values) {
+      for (const piece of this.pieces(steps, values)) this.extendPiece(piece);
+    }
+
+    extendPiece({ begins, steps, values }) {
+      if (begins && this.points) {
+        /* A gap: nothing leads from the one training to the other. */
+        this.average = this.weight = 0;
+        const all = this.kind === "loss" ? [0, 1] : [0];
+        const gap = all.map(() => [null]);
+        window.Plotly.extendTraces(this.div, { x: all.map(() => [steps[0]]), y: gap }, all);
+      }
       const many = this.kind === "loss" ? [values, this.smooth(values)] : [values];
       if (!this.drawn) this.draw();
       const at = many.map((_, index) => index);
@@ -63,7 +99,7 @@
       if (!this.drawn) this.draw();
       this.baseline = value;
       window.Plotly.extendTraces(this.div, { x: [[step]], y: [[value]] }, [1]);
-      window.Plotly.relayout(this.div, this.line());
+      window.Plotly.relayout(this.div, this.marks());
     }
 
     draw() {
@@ -116,7 +152,7 @@
       const small = this.kind === "learning_rate";
       return {
         autosize: true,
-        margin: { l: 44, r: 10, t: 6, b: 34 },
+        margin: { l: 44, r: 10, t: 16, b: 34 },
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
         font: { family: colour.font, color: colour.text, size: 12 },
@@ -131,13 +167,13 @@
           tickformat: ",d",
         },
         yaxis: { ...this.axes(), nticks: 5, ...(small ? { tickformat: ".1~e" } : {}) },
-        ...this.line(),
+        ...this.marks(),
       };
     }
 
     /* The original model's value: a dashed line across, with its words above it. */
     line() {
-      if (this.baseline === null) return {};
+      if (this.baseline === null) return { shapes: [], annotations: [] };
       const colour = this.colours();
       const text = fill(this.words.baseline, { value: this.baseline.toFixed(3) });
       const place = { xref: "paper", yref: "y" };
@@ -160,13 +196,49 @@
       };
     }
 
+    /* What stands beside the series: the original model's line, and the trainings of the run. */
+    marks() {
+      const { shapes, annotations } = this.line();
+      if (this.parts.length < 2) return { shapes, annotations };
+      const colour = this.colours();
+      const place = { xref: "x", yref: "paper" };
+      const thin = { color: colour.text, width: 1, dash: "dot" };
+      /* What dev says is of those that are not kept. */
+      const kept = this.kind !== "dev" && this.parts.find((one) => one.of === 0);
+      const veil = { ...place, type: "rect", x0: 0, y0: 0, y1: 1, line: { width: 0 }, layer: "above" };
+      const name = (one) =>
+        one.of > 1 ? `${one.number}/${one.of}` : this.words[one.of ? "part_one" : "part_all"];
+      return {
+        shapes: [
+          ...shapes,
+          ...(kept ? [{ ...veil, x1: kept.step, fillcolor: colour.ground, opacity: 0.55 }] : []),
+          ...this.parts.slice(1).map(({ step: x }) => (
+            { ...place, type: "line", x0: x, x1: x, y0: 0, y1: 1, line: thin }
+          )),
+        ],
+        annotations: [
+          ...annotations,
+          ...this.parts.map((one) => ({
+            ...place,
+            x: one.step,
+            y: 1,
+            text: name(one),
+            showarrow: false,
+            xanchor: "left",
+            yanchor: "bottom",
+            font: { size: 11, color: colour.text },
+          })),
+        ],
+      };
+    }
+
     recolour() {
       if (!this.drawn) return;
       const fresh = this.traces();
       const update = { "line.color": fresh.map((trace) => trace.line.color) };
       if (this.kind === "dev") update["marker.color"] = fresh.map((trace) => trace.line.color);
       const { font, hoverlabel } = this.layout();
-      const changed = { font, hoverlabel, ...this.line() };
+      const changed = { font, hoverlabel, ...this.marks() };
       for (const axis of ["xaxis", "yaxis"]) {
         for (const [key, value] of Object.entries(this.axes())) changed[`${axis}.${key}`] = value;
       }

@@ -139,6 +139,17 @@ def metric_said(written: str) -> str:
     return f"{said(name)}{at}{cutoff}"
 
 
+#: A row of a comparison whose model was read at other lengths than its own, as
+#: :func:`workbench.evaluation.same_length.row_name` calls it.
+_AT_LENGTHS = re.compile(r"(.+) at (\d[\d,]*(?: / \d[\d,]*)?) tokens")
+
+
+def row_said(name: str) -> str:
+    """What the page calls a row of a comparison: a model's name stays as it is."""
+    found = _AT_LENGTHS.fullmatch(name)
+    return t("compare.at_tokens", model=found[1], tokens=found[2]) if found else name
+
+
 # What the page calls a kind of model.
 
 

@@ -136,19 +136,23 @@ def look_of(run: Run, training: Training) -> Look:
     def progress(done: int, total: int, what: str) -> None:
         context.progress(done, total, "texts", f"Looking at the data: {what}")
 
-    return taken(
-        run.reader,
-        lambda: run.load(run.base, start),
-        run.base,
-        start,
-        home=context.workspace.home,
-        dataset_id=context.workspace.datasets.get(recipe.dataset).id,
-        folder=run.output / FOLDER / LOOK,
-        seed=recipe.seed,
-        exclude=recipe.exclude_query_document,
-        progress=progress,
-        stop=context.check_cancelled,
-    )
+    def look() -> Look:
+        return taken(
+            run.reader,
+            lambda: run.load(run.base, start),
+            run.base,
+            start,
+            home=context.workspace.home,
+            dataset_id=context.workspace.datasets.get(recipe.dataset).id,
+            folder=run.output / FOLDER / LOOK,
+            seed=recipe.seed,
+            exclude=recipe.exclude_query_document,
+            progress=progress,
+            stop=context.check_cancelled,
+        )
+
+    # One of several processes takes and writes it, for all.
+    return run.group.tell(look)
 
 
 class Searching:

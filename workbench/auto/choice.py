@@ -12,7 +12,9 @@ cluster's differences, those of all candidates together, could as well have had 
 (the paired randomization test: Smucker, Allan & Carterette, CIKM 2007), and every pattern of signs
 goes through the whole procedure. It holds exactly, whatever is chosen from, also where a cluster's
 queries lie in several groups. The interval draws whole clusters with replacement and makes the
-choices again likewise (percentile bootstrap: Efron & Tibshirani 1993).
+choices again likewise (percentile bootstrap: Efron & Tibshirani 1993). Of a handful of clusters it
+would be too narrow: there it holds the gains that the randomization test does not reject, and there
+is none where that are all.
 
 The base at its best length is not known either. Taking the length that is best on the very queries
 overstates the base, never the gain; but the differences from another length may vary more. So the
@@ -30,7 +32,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.comparison.significance import BLOCK, DRAWS, EXACT_UP_TO, SAME
+from workbench.comparison.significance import (
+    BLOCK,
+    DRAWS,
+    EXACT_UP_TO,
+    FEW_CLUSTERS,
+    SAME,
+    randomization_interval,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -58,7 +67,8 @@ class Choice:
     delta: float
     #: One-sided: how often chance alone gains as much, against the length hardest to beat.
     p_value: float
-    ci95: tuple[float, float]
+    #: None where there are too few clusters for any.
+    ci95: tuple[float, float] | None
     recommended: bool
 
 
@@ -104,7 +114,7 @@ def choose(
         clusters=int(cluster.max()) + 1,
         delta=delta,
         p_value=p_value,
-        ci95=_interval(sums[best], seed, draws),
+        ci95=_interval(sums[best], nested - base[best], cluster, seed, draws),
         recommended=p_value < LEVEL and delta > 0,
     )
 
@@ -186,9 +196,15 @@ def _p_value(sums: _Sums, observed: float, seed: int, draws: int) -> float:
     return extreme / 2**count if exact else (extreme + 1) / (draws + 1)
 
 
-def _interval(sums: _Sums, seed: int, draws: int) -> tuple[float, float]:
-    """The central 95% of the mean gain over clusters drawn with replacement."""
+def _interval(
+    sums: _Sums, gained: Floats, cluster: Ints, seed: int, draws: int
+) -> tuple[float, float] | None:
+    """The central 95% of the mean gain over clusters drawn with replacement; of few clusters what
+    the randomization test does not reject of the gains (n,), as they were chosen."""
     count = len(sums.sizes)
+    if count <= FEW_CLUSTERS:
+        summed = np.bincount(cluster, gained).astype(np.float64)
+        return randomization_interval(summed, sums.sizes)
     random = np.random.default_rng(seed)
     means = []
     for start, end in sums.blocks(draws):

@@ -79,12 +79,23 @@ class Part(JobContext):
     """A job's context for one of several trainings in it: progress says which one it is, and steps
     go on from the one before. ``quiet`` leaves out remarks, which would come once for each."""
 
-    def __init__(self, context: JobContext, name: str, after: int, *, quiet: bool = True) -> None:
-        """``name``: 'Fold 2 of 3'. ``after``: the last step of the training before it."""
+    def __init__(
+        self,
+        context: JobContext,
+        name: str,
+        after: int,
+        *,
+        quiet: bool = True,
+        mark: tuple[int, int] | None = None,
+    ) -> None:
+        """``name``: 'Fold 2 of 3'. ``after``: the last step of the training before it. ``mark``:
+        which one it is, of how many (0 of 0 is the model that is kept); on record with its first
+        step, for the chart."""
         self.context = context
         self.name = name
         self.after = after
         self.quiet = quiet
+        self.mark = mark
 
     @property
     def workspace(self) -> Workspace:  # type: ignore[override]
@@ -116,6 +127,9 @@ class Part(JobContext):
         self.context.progress(done, total, unit, said)
 
     def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        if self.mark and step == 1 and kind == "train":
+            number, of = self.mark
+            self.context.metrics(self.after + step, "part", {"number": number, "of": of})
         self.context.metrics(self.after + step, kind, values)
 
     def forget_metrics_after(self, step: int) -> None:

@@ -76,12 +76,13 @@ class Asked:
         return [[one for one, grade in some.items() if grade >= 1] for some in grades]
 
 
-def judged(reader: DatasetReader) -> Asked:
-    """The queries of train and dev with a relevant document; raises :class:`BadInput` without."""
+def judged(reader: DatasetReader, splits: Sequence[str] = SPLITS) -> Asked:
+    """The queries of train and dev, or of other splits, with a relevant document; raises
+    :class:`BadInput` without."""
     judgments: dict[int, dict[int, int]] = {}
-    for split in SPLITS:
+    for split in splits:
         judgments.update(read_judgments(reader, split))
-    table = pa.concat_tables([reader.queries(split) for split in SPLITS])
+    table = pa.concat_tables([reader.queries(split) for split in splits])
     known = [
         any(grade >= 1 for grade in judgments.get(row, {}).values())
         for row in table["row"].to_pylist()
@@ -89,7 +90,8 @@ def judged(reader: DatasetReader) -> Asked:
     table = table.filter(pa.array(known, pa.bool_())).sort_by("row")
     if not table.num_rows:
         raise BadInput(
-            f"The data set '{reader.name}' has no train or dev queries with a relevant document.",
+            f"The data set '{reader.name}' has no {' or '.join(splits)} queries with a relevant "
+            "document.",
             "Import data that has some.",
         )
     return Asked(reader, table, judgments)
@@ -214,12 +216,12 @@ def _not_right(ground: Ground, ranked: Rows, most: int) -> dict[int, Rows]:
     return {query: line[line >= 0] for query, line in lines}
 
 
-def everywhere(asked: Asked, seed: int, exclude: str = AUTO) -> Pool:
-    """All judged queries against all documents, or the relevant ones and a sample."""
+def everywhere(asked: Asked, seed: int, exclude: str = AUTO, most: int = INDEXED) -> Pool:
+    """All judged queries against all documents, or the relevant ones and a sample of ``most``."""
     reader, corpus = asked.reader, int(asked.reader.counts["documents"])
-    if corpus <= INDEXED:
+    if corpus <= most:
         return over_corpus(reader, asked.table, asked.judgments, exclude)
     relevant = np.unique([one for some in asked.relevant() for one in some]).astype(np.int64)
-    drawn = np.random.default_rng(seed).choice(corpus, INDEXED, replace=False)
+    drawn = np.random.default_rng(seed).choice(corpus, most, replace=False)
     chosen = np.union1d(relevant, drawn)
     return over_documents(reader, asked.table, asked.judgments, chosen, exclude)

@@ -8,7 +8,8 @@ stood. Worker processes only.
 import gc
 import json
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,10 @@ class Decided:
     seeds: dict[str, Any] | None = None
     #: What the look made one expect (:func:`expectation`).
     forecast: dict[str, float] | None = None
+    #: Share of the trained weights (0: the base) -> the metric on the rounds' queries.
+    own: Mapping[float, float] = field(default_factory=dict)
+    #: What the model is worth on a general data set (:mod:`workbench.auto.forgetting`).
+    forgetting: dict[str, Any] | None = None
 
     def result(self) -> dict[str, Any]:
         """What of it stands in the run's result."""
@@ -62,6 +67,7 @@ class Decided:
             **({"look": about} if about else {}),
             **({"forecast": self.forecast} if self.forecast else {}),
             **({"seeds": self.seeds} if self.seeds else {}),
+            **({"forgetting": self.forgetting} if self.forgetting else {}),
         }
 
 
@@ -130,7 +136,7 @@ class _Deciding:
         final = max(1, round(recipe.max_steps * effort.share))
         recipe = recipe.model_copy(update={"max_steps": final})
         after = sum(one.steps for one in judged)
-        context = Part(self.run.context, ALL_QUERIES, after, quiet=False)
+        context = Part(self.run.context, ALL_QUERIES, after, quiet=False, mark=(0, 0))
         run = replace(self.run, recipe=recipe, reader=material.everything(), context=context)
         shortened = _shortened(settings, effort, final)
         made = [*self.asked.decisions, *shortened, *self._given(recipe)]
@@ -141,7 +147,9 @@ class _Deciding:
         chosen, outcome = _chosen(recipe, material, judged)
         self._on_record(outcome)
         blend, ratio = self._blend(chosen, judged)
-        return Decided(run, _ordered([*made, *blend]), look, outcome, ratio, notes)
+        said = _ordered([*made, *blend])
+        own = {0.0: outcome.baseline[recipe.metric], **_pooled_means(judged, recipe.metric)}
+        return Decided(run, said, look, outcome, ratio, notes, own=own)
 
     def _settings(self, material: Material, queries: int) -> list[Decision]:
         """What the rules say, of what they are asked for."""
@@ -242,7 +250,7 @@ class _Deciding:
         view, sizes = self.asked.view(plan, one)
         name = f"Fold {at + 1} of {len(planned)}" if len(planned) > 1 else "Measuring on a part"
         after = sum(done.steps for done in before)
-        context = Part(self.run.context, name, after)
+        context = Part(self.run.context, name, after, mark=(at + 1, len(planned)))
         self.run.context.forget_metrics_after(after if before else -1)
         recipe = plan.recipe.model_copy(update={"max_steps": plan.steps(one), **sizes})
         output = self.run.output / FOLDER / f"round-{at + 1}"
@@ -256,9 +264,8 @@ class _Deciding:
         if not self.asked.blends:
             why = "the base lacks a part that the trained model has: there is nothing to blend with"
             return [Decision("blend", ratio, why, "rule")], ratio
-        tried = ", ".join(
-            f"{_pooled(judged, one, metric).mean():.3f} at {one:g}" for one in judged[0].candidates
-        )
+        means = _pooled_means(judged, metric)
+        tried = ", ".join(f"{mean:.3f} at {one:g}" for one, mean in means.items())
         why = f"share of the trained weights, the rest being the base's: {metric} {tried}"
         return [Decision("blend", ratio, why, "measured")], ratio
 
@@ -298,6 +305,11 @@ def _pooled(judged: list[Judged], who: float | str, metric: str) -> Floats:
     each = [_bases(one)[who] if isinstance(who, str) else one.candidates[who] for one in judged]
     found: Floats = np.concatenate([values[metric] for values in each])
     return found
+
+
+def _pooled_means(judged: list[Judged], metric: str) -> dict[float, float]:
+    """Share of the trained weights -> the mean over all rounds' queries."""
+    return {one: float(_pooled(judged, one, metric).mean()) for one in judged[0].candidates}
 
 
 def _chosen(recipe: Any, material: Material, judged: list[Judged]) -> tuple[Choice, Outcome]:

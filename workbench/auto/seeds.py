@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from workbench.auto.decisions import scheduled
 from workbench.auto.fit import Part, fit
 from workbench.auto.folds import Material
+from workbench.auto.forgetting import with_forgetting
 from workbench.auto.run import Decided
 from workbench.auto.spread import AVERAGE, Floats, Ints, better, spread
 from workbench.comparison.trained import ORIGINAL
@@ -143,7 +144,7 @@ class _Seeds:
         own = replace(
             self.looked_up,
             recipe=self.recipe.model_copy(update={"seed": self.recipe.seed + at}),
-            context=Part(self.context, name, after),
+            context=Part(self.context, name, after, mark=(at + 1, self.recipe.seeds)),
             output=self.looked_up.output / f"seed-{at + 1}",
         )
         self.loaded = None
@@ -200,7 +201,7 @@ class _Seeds:
         before, best = _means(base), _means(kept)
         tested = Tested(
             found["p_value"],
-            (found["ci95"][0], found["ci95"][1]),
+            (found["ci95"][0], found["ci95"][1]) if found["ci95"] else None,
             better(found),
             len(np.unique(clusters)),
             1,
@@ -236,9 +237,10 @@ class _Seeds:
         write_config(run.output, self.recipe, {"contract": contract.model_dump(mode="json")})
         self.loaded = None
         gc.collect()
-        self.context.progress(first.steps, first.steps, "steps", "Saving the model")
         task.read_back(run, trained)
         decided = Decided(run, tuple(self.decisions), seeds=found)
+        decided = with_forgetting(decided, trained, outcome)
+        self.context.progress(first.steps, first.steps, "steps", "Saving the model")
         model = task.register(decided, trained, outcome)
         seconds = time.monotonic() - self.began
         result = task.result_of(decided, trained, outcome, model, seconds)

@@ -170,6 +170,10 @@ def _found(result: dict[str, Any]) -> list[str]:
         lines += filter(None, [trained.expected(result)])
     if decided := trained.decided(result):
         lines += ["", columns(trained.HEADS, [one.cells for one in decided])]
+    if forgotten := trained.forgotten(result):
+        heads, rows = trained.forgetting_table(result)
+        lines += ["", forgotten, *([columns(heads, rows)] if rows else [])]
+        lines += filter(None, [trained.smaller_share(result)])
     return lines
 
 

@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 DRAWS = 10_000
 #: Up to this many non-zero differences all sign patterns (2**20) are counted instead of drawn.
 EXACT_UP_TO = 20
-#: Below so many clusters the interval is that of the randomization test instead of the bootstrap's.
+#: Up to so many clusters the interval is that of the randomization test instead of the bootstrap's.
 FEW_CLUSTERS = 8
 #: Numbers held at once while drawing: 4 million doubles are 32 MB.
 BLOCK = 4_000_000
@@ -52,7 +52,7 @@ class Comparison:
     wins: int
     losses: int
     ties: int
-    #: Below :data:`FEW_CLUSTERS`: the sum of each cluster's differences, and how many they are.
+    #: Up to :data:`FEW_CLUSTERS`: the sum of each cluster's differences, and how many they are.
     few: tuple[Floats, Floats] | None = None
 
     @property
@@ -111,7 +111,7 @@ def compare(
         wins=int((differences > 0).sum()),
         losses=int((differences < 0).sum()),
         ties=int((differences == 0).sum()),
-        few=(sums, sizes) if len(sums) < FEW_CLUSTERS else None,
+        few=(sums, sizes) if len(sums) <= FEW_CLUSTERS else None,
     )
 
 
@@ -119,16 +119,20 @@ def _listed(interval: tuple[float, float] | None) -> list[float] | None:
     return None if interval is None else list(interval)
 
 
-def bootstrap_interval(
+def mean_interval(
     values: Floats,
     *,
     seed: int,
     draws: int = DRAWS,
     confidence: float = 0.95,
     clusters: NDArray[Any] | None = None,
-) -> tuple[float, float]:
-    """The percentile bootstrap interval of the mean of ``values`` (queries,)."""
-    return _percentiles(_resampled_means(*_by_cluster(values, clusters), seed, draws), confidence)
+) -> tuple[float, float] | None:
+    """Of the mean of ``values`` (queries,): the bootstrap's percentiles, of few clusters what the
+    randomization test does not reject; None where that are all."""
+    sums, sizes = _by_cluster(values, clusters)
+    if len(sums) <= FEW_CLUSTERS:
+        return randomization_interval(sums, sizes, confidence)
+    return _percentiles(_resampled_means(sums, sizes, seed, draws), confidence)
 
 
 def randomization_p_value(differences: Floats, *, seed: int, draws: int = DRAWS) -> float:

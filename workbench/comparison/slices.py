@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.comparison.significance import bootstrap_interval
+from workbench.comparison.significance import mean_interval
 from workbench.data_check.languages import NO_LANGUAGE, SURE, likelihoods
 
 # In which language queries are, by the data check's classifier: named only where it is sure.
@@ -127,7 +127,8 @@ class Slice:
     queries: int
     #: Groups of these queries that share relevant documents: what intervals rest on.
     clusters: int
-    values: tuple[tuple[float, float, float], ...]
+    #: Mean and interval; None where there are too few groups for any.
+    values: tuple[tuple[float, float | None, float | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +213,16 @@ def _slice(
     inside = np.array([label == name for label in labels])
     found = []
     for one in values.values():
-        low, high = bootstrap_interval(
-            one[inside], seed=seed, draws=DRAWS, clusters=clusters[inside]
-        )
-        found.append((float(one[inside].mean()), low, high))
+        interval = mean_interval(one[inside], seed=seed, draws=DRAWS, clusters=clusters[inside])
+        found.append((float(one[inside].mean()), *(interval or (None, None))))
     together = len(np.unique(clusters[inside]))
     return Slice(name, int(inside.sum()), together, tuple(found))
+
+
+def mean_text(mean: float, low: float | None, high: float | None) -> str:
+    """'0.683 [0.601, 0.745]'; '0.683 [-]' where there is no interval."""
+    limits = "-" if low is None or high is None else f"{low:.3f}, {high:.3f}"
+    return f"{mean:.3f} [{limits}]"
 
 
 def _first_number(name: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.comparison.names import label
-from workbench.comparison.table import p_text
+from workbench.comparison.table import interval_text, p_text
 from workbench.plurals import counted
 
 #: Who decided: a measurement on the person's data, a rule, or the person.
@@ -100,12 +100,18 @@ def _amount(result: Mapping[str, Any]) -> str:
 
 
 def difference(result: Mapping[str, Any]) -> str:
-    """'+0.031 [+0.012, +0.051], p = 0.001', of a run that was tested."""
+    """'+0.031 [+0.012, +0.051], p = 0.001', of a run that was tested; '[-]' for an interval that
+    so few groups of queries do not give."""
     metric = result["metric"]
     delta = result["best"][metric] - result["baseline"][metric]
-    low, high = result["ci95"]
-    p = p_text(result["p_value"])
-    return f"{delta:+.3f} [{low:+.3f}, {high:+.3f}], p {p if p.startswith('<') else f'= {p}'}"
+    return _difference(delta, result["ci95"], result["p_value"])
+
+
+def _difference(delta: float, ci95: Sequence[float] | None, p_value: float) -> str:
+    """``ci95``: None where there are too few groups of queries for any."""
+    p = p_text(p_value)
+    interval = interval_text(*(ci95 or (None, None)))
+    return f"{delta:+.3f} {interval}, p {p if p.startswith('<') else f'= {p}'}"
 
 
 def asked(result: Mapping[str, Any]) -> str:
@@ -145,6 +151,81 @@ def of_looks(result: Mapping[str, Any]) -> str:
         f"The value after training is the highest of {looks} evaluations on the same dev queries, "
         "so it is too good: compare on the test split before you decide."
     )
+
+
+# What training cost elsewhere: the model on a general data set, by the share of trained weights.
+
+#: A smaller share is named if it would keep this part of the gain and lose this part at most, where
+#: the loss is more than luck (below this p-value).
+KEEPS, LOSES, SURE = 0.8, 0.5, 0.05
+
+
+def forgotten(result: Mapping[str, Any]) -> str:
+    """What the trained model is worth on the general data set, in a sentence; why that was not
+    measured; '' where there is no such set.
+
+    'On the general set stdlib-code: MAP@100 0.710 -> 0.680 (-0.030 [-0.051, -0.009], p = 0.004; 100
+    queries over 300 documents).'
+    """
+    found = result.get("forgetting") or {}
+    if "curve" not in found:
+        return str(found.get("note", ""))
+    amount = _difference(found["delta"], found["ci95"], found["p_value"])
+    return (
+        f"On the general set {found['dataset']}: {label(found['metric'])} "
+        f"{_at(found, 0.0):.3f} -> {_at(found, found['kept']):.3f} ({amount}; "
+        f"{found['queries']:,} queries over {found['documents']:,} documents)."
+    )
+
+
+def smaller_share(result: Mapping[str, Any]) -> str:
+    """That a smaller share of the trained weights would keep most of the gain and lose less on the
+    general set, in a sentence; '' where none would."""
+    found = result.get("forgetting") or {}
+    if "curve" not in found or found["p_value"] >= SURE or found["delta"] >= 0:
+        return ""
+    own = {one["ratio"]: one["own"] for one in found["curve"] if one["own"] is not None}
+    kept, lost = found["kept"], -found["delta"]
+    gain = own[kept] - own[0.0] if kept in own and 0.0 in own else 0.0
+    good = [
+        (own[ratio] - own[0.0], ratio)
+        for ratio in own
+        if 0.0 < ratio < kept
+        and gain > 0
+        and own[ratio] - own[0.0] >= KEEPS * gain
+        and _at(found, 0.0) - _at(found, ratio) <= LOSES * lost
+    ]
+    if not good:
+        return ""
+    keeps, ratio = max(good)
+    less = max(0.0, _at(found, 0.0) - _at(found, ratio))
+    return (
+        f"With {ratio:g} of the trained weights, the rest being the base's, the model would keep "
+        f"{keeps / gain:.0%} of its gain on your queries and lose {less:.3f} instead of {lost:.3f} "
+        f"on {found['dataset']}: blend it with its base on Models."
+    )
+
+
+def forgetting_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells: the metric on the person's queries and on the general set, by the share of
+    the trained weights; no cells where that was not measured."""
+    found = result.get("forgetting") or {}
+    heads = ["Share of the trained weights", "Your queries", "General set"]
+    names = {0.0: " (base)", found.get("kept"): " (kept)"}
+    rows = [
+        [
+            f"{one['ratio']:g}{names.get(one['ratio'], '')}",
+            "" if one["own"] is None else f"{one['own']:.3f}",
+            f"{one['general']:.3f}",
+        ]
+        for one in found.get("curve", ())
+    ]
+    return heads, rows
+
+
+def _at(found: Mapping[str, Any], ratio: float) -> float:
+    """The metric on the general set at that share."""
+    return next(float(one["general"]) for one in found["curve"] if one["ratio"] == ratio)
 
 
 # What a look at the data found before anything was trained.

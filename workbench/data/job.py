@@ -48,6 +48,10 @@ class Function:
     line: int
 
 
+#: What the sample's summary calls its format, and that of what is made of it.
+SAMPLE_FORMAT = "stdlib-code"
+
+
 def stdlib_pairs(recipe: SampleRecipe, context: JobContext, assembly: Assembly) -> None:
     """Add the recipe's numbers of pairs to an assembly. Raises :class:`BadInput` for too many."""
     wanted = {"test": recipe.test_pairs, "dev": recipe.dev_pairs, "train": recipe.train_pairs}
@@ -68,7 +72,7 @@ def stdlib_pairs(recipe: SampleRecipe, context: JobContext, assembly: Assembly) 
             assembly.builder.add(pair.line, Row(pair.query, [pair.code], [1]))
         start += count
     assembly.builder.flush()
-    assembly.formats["stdlib-code"] = total
+    assembly.formats[SAMPLE_FORMAT] = total
     version = sysconfig.get_python_version()
     assembly.notes.append(
         f"Built from the standard library of Python {version}: {len(pairs):,} functions have a "

@@ -34,6 +34,8 @@ OptionalPrompt = Annotated[str | None, AfterValidator(_read)]
 
 #: First stages that need no model.
 MODEL_FREE = ("auto", "given", "bm25")
+#: Words of fields that may, but need not, name a data set.
+DATASET_FREE = ("auto", "none")
 #: What of a workspace a field can name.
 Referent = Literal["dataset", "model", "index", "job"]
 #: What a data set has to hold for a job: :data:`workbench.prepare.NEEDS`.

@@ -15,7 +15,15 @@ from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes import objectives
-from workbench.recipes.base import Devices, Fit, Numbers, OptionalPrompt, advanced, setting
+from workbench.recipes.base import (
+    AUTO,
+    Devices,
+    Fit,
+    Numbers,
+    OptionalPrompt,
+    advanced,
+    setting,
+)
 from workbench.recipes.decided import AUTO_PRESET, SERVING, DecidedFields
 from workbench.recipes.fields import (
     AdapterFields,
@@ -303,6 +311,15 @@ class TrainEmbeddingRecipe(DecidedFields, TrainRecipe):
         "average of the models' weights is measured beside them, and kept where it is as good.",
         ge=1,
         le=20,
+    )
+    general: str = _evaluation(
+        AUTO,
+        help="A general data set on which the trained model is measured beside its base, to show "
+        "what it forgot and how much a smaller share of the trained weights would keep; 'auto' "
+        "takes the sample if it is there and not what is trained on, 'none' measures nothing.",
+        refers_to="dataset",
+        needs="queries",
+        max_length=200,
     )
     negatives: int = setting(
         1,

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from storage.records import Evaluation, Job, JobStatus, Model
 from workbench.comparison.names import HEADLINE, label
-from workbench.comparison.slices import Slicing, slicings
+from workbench.comparison.slices import Slicing, mean_text, slicings
 from workbench.comparison.table import (
     ALL_CAPTIONS,
     Table,
@@ -196,7 +196,7 @@ def slice_table(one: Slicing) -> tuple[list[str], list[list[str]]]:
         [
             part.name,
             str(part.queries),
-            *(f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in part.values),
+            *(mean_text(*one) for one in part.values),
         ]
         for part in one.slices
     ]

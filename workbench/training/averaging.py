@@ -16,11 +16,14 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from workbench.errors import BadInput
+
 #: Weights that are trained, by name.
 Weights = dict[str, torch.Tensor]
 #: The half of an adapter's product that begins at random. The other begins at zero, so a share of
 #: the adapter is that share of the other.
 RANDOM_HALF = ("lora_A.", "lora_embedding_A.")
+ZERO_HALF = ("lora_B.", "lora_embedding_B.")
 
 
 def trained_weights(model: Any) -> Weights:
@@ -39,6 +42,28 @@ def put_between(model: Any, start: Weights, tuned: Weights, ratio: float) -> Non
                 one.copy_(tuned[name])
             else:
                 one.copy_(torch.lerp(start[name].float(), tuned[name].float(), ratio))
+
+
+def ends(base: Any, saved: Any) -> tuple[Weights, Weights]:
+    """The weights that differ, as they are in the base and in the trained model. Of an adapter that
+    stands beside its base, the half that began at zero: a share of it is that of the adapter.
+    Raises :class:`BadInput` for models of other weights."""
+    there = dict(saved.named_parameters())
+    halves = {name for name in there if any(half in name for half in ZERO_HALF)}
+    with torch.no_grad():
+        if halves:
+            tuned = {name: there[name].detach().clone() for name in halves}
+            return {name: torch.zeros_like(one) for name, one in tuned.items()}, tuned
+        here = dict(base.named_parameters())
+        if here.keys() != there.keys():
+            raise BadInput("The trained model has other weights than its base.")
+        changed = [
+            name for name, one in there.items() if not torch.equal(one.float(), here[name].float())
+        ]
+        return (
+            {name: here[name].detach().clone() for name in changed},
+            {name: there[name].detach().clone() for name in changed},
+        )
 
 
 class Blending(TrainerCallback):

@@ -6,7 +6,7 @@ resumed run as its first attempt did. Torch-free.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -132,9 +132,7 @@ class _Run:
         self.documents = self.split if recipe.on_pairs else int(reader.counts["documents"])
         #: Documents judged for a query: dev holds them all.
         self.judged = 0.0 if recipe.on_pairs else reader.judgments("dev").num_rows / self.split
-        self.steps, rows = _steps(reader, recipe, devices)
-        trained = _lengths(reader, recipe, contract, "train", recipe)
-        self.training = rows * _row(recipe, trained, _negatives(reader, recipe))
+        self.steps, self.training = training_work(reader, recipe, contract, devices)
         self.read = _lengths(reader, recipe, contract, "dev", contract)
 
     @property
@@ -239,6 +237,15 @@ class _Run:
         return sizes.queries * query + min(pairs, self.documents) * document
 
 
+def training_work(
+    reader: DatasetReader, recipe: TrainRecipe, contract: Contract, devices: int
+) -> tuple[int, float]:
+    """About how many steps a run takes, and its work in tokens encoded."""
+    steps, rows = _steps(reader, recipe, devices)
+    trained = _lengths(reader, recipe, contract, "train", recipe)
+    return steps, rows * _row(recipe, trained, _negatives(reader, recipe))
+
+
 def _steps(reader: DatasetReader, recipe: TrainRecipe, devices: int) -> tuple[int, float]:
     """About how many steps the run takes, and how many rows it sees in them."""
     rows, batches = _epoch(reader, recipe, devices)
@@ -299,21 +306,29 @@ class Cut(Protocol):
 def _lengths(
     reader: DatasetReader, recipe: TrainRecipe, contract: Contract, split: str, cut: Cut
 ) -> Lengths:
-    if recipe.on_pairs:
-        pairs = reader.pairs(split)
-        queries, documents = pairs["left"], pairs["right"]
-    else:
-        queries, documents = reader.queries(split)["text"], _some(reader, recipe, contract)
+    if not recipe.on_pairs:
+        found = lengths_read(reader, contract, split, cut, recipe.seed)
+        return (
+            replace(found, document=PICTURE_TOKENS) if recipe.model_kind.reads_pictures else found
+        )
+    pairs = reader.pairs(split)
+    query = _mean(pairs["left"], contract.query_prompt, cut.query_max_len)
+    return Lengths(query, _mean(pairs["right"], contract.document_prompt, cut.passage_max_len))
+
+
+def lengths_read(
+    reader: DatasetReader, contract: Contract, split: str, cut: Cut, seed: int
+) -> Lengths:
+    """Of a split's queries, and of some documents, which the seed chooses."""
+    queries, documents = reader.queries(split)["text"], _some(reader, contract, seed)
     query = _mean(queries, contract.query_prompt, cut.query_max_len)
-    if recipe.model_kind.reads_pictures:
-        return Lengths(query, PICTURE_TOKENS)
     return Lengths(query, _mean(documents, contract.document_prompt, cut.passage_max_len))
 
 
-def _some(reader: DatasetReader, recipe: TrainRecipe, contract: Contract) -> Any:
+def _some(reader: DatasetReader, contract: Contract, seed: int) -> Any:
     """Texts of some documents, chosen by the seed."""
     total = int(reader.counts["documents"])
-    random = np.random.default_rng(recipe.seed)
+    random = np.random.default_rng(seed)
     rows = np.sort(random.choice(total, min(SAMPLE, total), replace=False))
     return join_documents(reader.documents_at(rows.tolist(), ["title", "text"]), contract)
 

@@ -142,7 +142,7 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
 
 def _measured(card: Card) -> str:
     if not card.after:
-        return trained.unmeasured(card.found)
+        return "\n".join([trained.unmeasured(card.found), *_forgotten(card)])
     staged = card.baseline_name != ORIGINAL
     first = f" {card.baseline_name[0].upper()}{card.baseline_name[1:]} |" if staged else ""
     # A base that is no model of this kind is worth nothing that could be measured.
@@ -169,7 +169,17 @@ def _measured(card: Card) -> str:
         lines += ["", "No better than the original: use the original instead."]
     elif card.verdict == "below-first-stage":
         lines += ["", "No better than the first stage: leave the candidates in its order."]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_forgotten(card)])
+
+
+def _forgotten(card: Card) -> list[str]:
+    """What the model is worth on the general data set; nothing where that was not measured."""
+    heads, rows = trained.forgetting_table(card.found)
+    if not rows:
+        return []
+    rule = markdown_line(["---", "---:", "---:"])
+    said = filter(None, [trained.forgotten(card.found), trained.smaller_share(card.found)])
+    return ["", " ".join(said), "", markdown_line(heads), rule, *map(markdown_line, rows)]
 
 
 def _how(card: Card) -> list[str]:

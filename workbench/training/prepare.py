@@ -11,6 +11,7 @@ from workbench.jobs.slots import gpus
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel, refuse_two, resolve
 from workbench.recipes.base import how_many, named
+from workbench.recipes.decided import AUTO_PRESET
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainRecipe
 from workbench.training.epoch import planned
@@ -144,7 +145,12 @@ class Idle:
 
 def idle(recipe: TrainRecipe, devices: int) -> list[Idle]:
     """What has no effect; ``devices`` is how many train together."""
-    return [*_hidden(recipe), *_own_candidates(recipe), *_alone(recipe, devices)]
+    return [
+        *_hidden(recipe),
+        *_own_candidates(recipe),
+        *_alone(recipe, devices),
+        *_undecided(recipe, devices),
+    ]
 
 
 def _given(recipe: TrainRecipe, name: str) -> bool:
@@ -187,6 +193,25 @@ def _alone(recipe: TrainRecipe, devices: int) -> Iterator[Idle]:
             "negatives_cross_device has no effect on one device.",
             "Set devices to 2 or more, or leave it out.",
         )
+
+
+def _undecided(recipe: TrainRecipe, devices: int) -> Iterator[Idle]:
+    """That nothing is decided by measuring, because of the devices, though there is but one, or
+    though the preset asks for it (it has left what it sets besides)."""
+    if "auto" not in type(recipe).model_fields or recipe.on_pairs or recipe.devices == "1":
+        return
+    asked = all(
+        getattr(recipe, name) == value for name, value in AUTO_PRESET.items() if name != "auto"
+    )
+    if recipe.decides or not (asked or (devices == 1 and not named(recipe.devices))):
+        return
+    yield Idle(
+        f"With devices {recipe.devices} the run trains as it is written: its settings and the "
+        "serving length are decided by measuring on one device only.",
+        "Set devices to 1: there is only one device here."
+        if devices == 1
+        else "Set devices to 1 to have them decided.",
+    )
 
 
 def early_stopping(recipe: TrainRecipe, looks: int) -> list[Idle]:

@@ -270,8 +270,8 @@ class Tested:
     on: ``groups`` of them share relevant documents, and ``folds`` models were measured."""
 
     p_value: float
-    #: Of the difference, by the metric.
-    ci95: tuple[float, float]
+    #: Of the difference, by the metric; None where there are too few groups for any.
+    ci95: tuple[float, float] | None
     better: bool
     groups: int
     folds: int
@@ -330,7 +330,7 @@ class Outcome:
             return {"p_value": None, "ci95": None}
         return {
             "p_value": tested.p_value,
-            "ci95": list(tested.ci95),
+            "ci95": list(tested.ci95) if tested.ci95 else None,
             "groups": tested.groups,
             "folds": tested.folds,
         }

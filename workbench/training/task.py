@@ -15,6 +15,7 @@ from typing import Any
 from transformers import set_seed
 
 from storage.records import Model
+from workbench.auto.forgetting import with_forgetting
 from workbench.auto.run import Decided, decide
 from workbench.comparison.table import excluded
 from workbench.errors import JobCancelled, WorkbenchError
@@ -222,6 +223,7 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     if not run.group.leads:
         return {}
     outcome = _after(run, trained, outcome)
+    decided = with_forgetting(decided, trained, outcome)
     run.context.progress(trained.steps, trained.steps, "steps", "Saving the model")
     model = register(decided, trained, outcome)
     result = result_of(decided, trained, outcome, model, time.monotonic() - started)

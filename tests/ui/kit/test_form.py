@@ -357,6 +357,11 @@ def test_choosing_another_preset_fills_and_empties_the_fields() -> None:
     assert back[size]["placeholder"] == "decided by Auto" != quick[size]["placeholder"]
     assert back[one.components["minutes"]]["visible"]
     assert not quick[one.components["minutes"]]["visible"]
+    # A person's minutes stay, and count where they do something.
+    assert all("value" not in found[one.components["minutes"]] for found in (quick, back))
+    assert submitted(auto(), minutes="20").minutes == 20
+    assert submitted(auto("quick"), minutes="20").minutes is None
+    assert submitted(auto(), minutes="20", epochs="3").minutes is None
     assert back[presets]["info"].startswith("Looks at your data first")
     assert quick[presets]["info"].startswith("Fills in the fields")
 

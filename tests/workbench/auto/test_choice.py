@@ -84,7 +84,7 @@ def shares(worlds: list[World], runs: int = RUNS, folds: int = 3) -> Shares:
             chosen.recommended,
             max(one.mean() for one in candidates.values()) > first.mean(),
             sums.sum() > 1.645 * (sums**2).sum() ** 0.5,
-            chosen.ci95[0] <= 0 <= chosen.ci95[1],
+            chosen.ci95 is None or chosen.ci95[0] <= 0 <= chosen.ci95[1],
         )
     return Shares(*found.mean(axis=0).tolist())
 
@@ -119,6 +119,8 @@ def test_nor_with_a_handful_of_clusters() -> None:
     """Eight clusters and fewer: all 256 patterns are counted."""
     found = shares([World(60, together=12, candidates=5), World(60, together=20, candidates=5)])
     assert found.gate <= MOST
+    # Resamples of so few are too narrow: they covered the truth in nine of ten.
+    assert found.covered >= 0.94
 
 
 def test_nor_where_one_cluster_lies_in_several_groups() -> None:
@@ -166,7 +168,8 @@ def test_few_clusters_are_counted_exactly(monkeypatch: pytest.MonkeyPatch) -> No
         found = choose({"128": np.full(len(cluster), 0.5)}, gained, groups, cluster, seed=1)
         assert found.p_value == 2.0**-clusters
         assert (found.clusters, found.recommended) == (clusters, recommended)
-        assert found.ci95 == pytest.approx((0.25, 0.25))
+        # So few that no difference could be rejected have no interval.
+        assert found.ci95 == (pytest.approx((0.25, 0.25)) if clusters == 6 else None)
 
 
 def test_blocks_change_nothing_of_an_exact_count(monkeypatch: pytest.MonkeyPatch) -> None:

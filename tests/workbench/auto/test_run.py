@@ -93,6 +93,9 @@ def test_the_page_sees_each_fold(whole: tuple[FakeContext, Any]) -> None:
     assert steps == list(range(1, 4 * 24 + 1))
     assert [step for step, _ in context.of("dev")] == [24, 48, 72]
     assert [step for step, _ in context.of("baseline")] == [0]
+    # Where each of them begins, for the chart; 0 of 0 is the model that is kept.
+    parts = [(step, one["number"], one["of"]) for step, one in context.of("part")]
+    assert parts == [(1, 1, 3), (25, 2, 3), (49, 3, 3), (73, 0, 0)]
     for said in ("Fold 2 of 3: Training", "Training on all queries: Training"):
         assert said in context.messages
     assert len(context.notes) == len(set(context.notes))
@@ -128,7 +131,8 @@ def test_a_resumed_job_repeats_no_fold_and_ends_the_same(
     assert context.notes.count(expected(again)) == 1
     assert again["best"] == pytest.approx(first["best"], abs=1e-6)
     assert [step for step, _ in context.of("baseline")] == [0]
-    assert [s for s, _ in context.of("train")] == [s for s, _ in first_context.of("train")]
+    for kind in ("train", "part"):
+        assert [s for s, _ in context.of(kind)] == [s for s, _ in first_context.of(kind)]
     weights = [load(one.folder / "output" / "final") for one in (context, first_context)]
     for name, value in weights[0].items():
         assert np.allclose(value, weights[1][name], atol=1e-5), name
@@ -228,3 +232,24 @@ def test_minutes_bound_the_steps(tiny: Path, tmp_path: Path) -> None:
     assert steps["value"] == result["steps"] < 24 and "minutes" in steps["reason"]
     assert result["p_value"] is None and "nothing is measured" in steps["reason"]
     assert result["recommended"] == tiny.name and "no time" in result["unmeasured"]
+
+
+def test_one_of_several_processes_takes_the_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others wait for what it found: all of them would write the same files."""
+    from types import SimpleNamespace as Some
+
+    from workbench.auto import run as module
+
+    taken: list[int] = []
+    monkeypatch.setattr(module, "taken", lambda *_, **__: taken.append(1) or "the look")
+    training: Any = Some(start=lambda *_: None)
+    context = start(tmp_path)
+    recipe = TrainEmbeddingRecipe(dataset="pets", model="m")
+    about = {"context": context, "recipe": recipe, "reader": None, "base": None}
+    first = Some(**about, output=tmp_path, group=Some(tell=lambda compute: compute()))
+    other = Some(**about, output=tmp_path, group=Some(tell=lambda _compute: "what it was told"))
+    assert module.look_of(first, training) == "the look"  # type: ignore[arg-type, comparison-overlap]
+    assert module.look_of(other, training) == "what it was told"  # type: ignore[arg-type, comparison-overlap]
+    assert taken == [1]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.auto.spread import AVERAGE, FIRST, better, chosen, spread
+from workbench.comparison.significance import randomization_interval
 
 
 def test_the_best_seed_is_never_taken_for_its_value() -> None:
@@ -36,6 +37,26 @@ def test_seeds_that_differ_widen_the_interval() -> None:
     assert alike["p_value"] < 0.01  # type: ignore[operator]
     low, high = alike["ci95"]  # type: ignore[misc]
     assert low < alike["gain"] < high  # type: ignore[operator]
+
+
+def test_few_groups_of_queries_have_a_wider_interval_or_none() -> None:
+    """Six groups whose gains have one sign are one pattern of 64; of five none is rare enough."""
+    random = np.random.default_rng(3)
+    for groups in (8, 5):
+        clusters = np.arange(40) % groups
+        base = random.uniform(0.2, 0.6, 40)
+        gains = random.uniform(0.0, 0.2, groups)[clusters]
+        values = np.stack([base + gains] * 2)
+        found = spread(values, None, base, clusters, seeds=[1, 2])
+        sums, sizes = np.bincount(clusters, gains), np.bincount(clusters).astype(float)
+        expected = randomization_interval(sums, sizes)
+        if groups == 5:
+            assert found["ci95"] is None and "[-]" in found["sentence"]
+            assert found["p_value"] == pytest.approx(2.0**-5)
+            continue
+        assert expected is not None
+        low, high = found["ci95"]
+        assert low <= expected[0] + 1e-9 and high >= expected[1] - 1e-9
 
 
 def test_it_says_each_seed_and_all_of_them() -> None:

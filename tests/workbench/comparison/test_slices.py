@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from workbench.comparison.significance import randomization_interval
 from workbench.comparison.slices import RELEVANT, bucket, languages, script, slicings
 from workbench.comparison.text import forgetting
 from workbench.reports.history import recipe_differences, value_text
@@ -93,6 +94,20 @@ def test_each_slice_has_its_mean_count_and_interval() -> None:
     assert mean == pytest.approx((30 * 0.2 + 20 * 0.9) / 50) and low < mean < high
     # The commonest script first.
     assert [one.name for one in found["script"].slices] == ["Latin", "Japanese kana"]
+
+
+def test_a_slice_of_few_groups_has_a_wider_interval_or_none() -> None:
+    """Percentiles of so few groups are too narrow; of fewer than six nothing is rejected."""
+    random = np.random.default_rng(1)
+    texts = ["short"] * 40 + ["q" * 80] * 60
+    values = {"base": random.uniform(0.2, 0.8, 100)}
+    clusters = np.concatenate([np.arange(40) % 4, 4 + np.arange(60) % 7])
+    found = slicings(texts, [1] * 100, values, metric="map@100", seed=1, clusters=clusters)
+    few, seven = next(one for one in found if one.by == "length").slices
+    assert (few.clusters, few.values[0][1:]) == (4, (None, None))
+    sums = np.bincount(clusters[40:] - 4, values["base"][40:])
+    expected = randomization_interval(sums, np.bincount(clusters[40:] - 4).astype(float))
+    assert (seven.clusters, seven.values[0][1:]) == (7, expected)
 
 
 def measured(dataset: str, delta: float, low: float, p_value: float) -> dict[str, Any]:

@@ -71,6 +71,72 @@ def test_the_verdict_is_one_sentence_with_its_evidence() -> None:
     assert "folds" not in trained.estimate({**AUTO, "folds": 1})
 
 
+def test_few_groups_have_no_interval_and_it_is_said() -> None:
+    few = {**AUTO, "ci95": None, "groups": 4}
+    assert "+0.031 [-], p = 0.001, 432 queries in 4 groups" in trained.verdict(few)
+    assert "[-]" in words({**few, "query_max_len": 64, "passage_max_len": 256})
+
+
+FORGOTTEN: dict[str, Any] = {
+    "dataset": "stdlib-code",
+    "dataset_version": 1,
+    "split": "test",
+    "queries": 100,
+    "groups": 100,
+    "documents": 300,
+    "metric": "map@100",
+    "kept": 1.0,
+    "curve": [
+        {"ratio": 0.0, "general": 0.71, "own": 0.6},
+        {"ratio": 0.25, "general": 0.712, "own": None},
+        {"ratio": 0.5, "general": 0.705, "own": 0.629},
+        {"ratio": 0.75, "general": 0.7, "own": None},
+        {"ratio": 1.0, "general": 0.68, "own": 0.631},
+    ],
+    "delta": -0.03,
+    "ci95": [-0.051, -0.009],
+    "p_value": 0.004,
+}
+
+
+def test_what_was_forgotten_is_a_sentence_and_a_table() -> None:
+    result = {**AUTO, "forgetting": FORGOTTEN}
+    assert trained.forgotten(result) == (
+        "On the general set stdlib-code: MAP@100 0.710 -> 0.680 (-0.030 [-0.051, -0.009], "
+        "p = 0.004; 100 queries over 300 documents)."
+    )
+    _, rows = trained.forgetting_table(result)
+    assert rows[0] == ["0 (base)", "0.600", "0.710"] and rows[1] == ["0.25", "", "0.712"]
+    assert rows[-1] == ["1 (kept)", "0.631", "0.680"]
+    assert trained.forgotten(result) in words(result) and "0.75" in words(result)
+    assert trained.forgotten(AUTO) == "" and trained.forgetting_table(AUTO)[1] == []
+
+
+def test_a_smaller_share_that_keeps_the_gain_and_loses_less_is_named() -> None:
+    result = {**AUTO, "forgetting": FORGOTTEN}
+    assert trained.smaller_share(result) == (
+        "With 0.5 of the trained weights, the rest being the base's, the model would keep 94% of "
+        "its gain on your queries and lose 0.005 instead of 0.030 on stdlib-code: blend it with "
+        "its base on Models."
+    )
+    assert trained.smaller_share(result) in words(result)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"p_value": 0.2},
+        {"delta": 0.03},
+        {"kept": 0.5},
+        {"curve": [{**one, "own": None} for one in FORGOTTEN["curve"]]},
+        {"curve": [{**one, "own": 0.6 + 0.03 * one["ratio"]} for one in FORGOTTEN["curve"]][::2]},
+    ],
+    ids=["luck", "better there", "kept already", "not known", "keeps too little"],
+)
+def test_nothing_is_named_where_it_is_not_so(change: dict[str, Any]) -> None:
+    assert trained.smaller_share({**AUTO, "forgetting": {**FORGOTTEN, **change}}) == ""
+
+
 def test_what_may_be_luck_is_not_called_better() -> None:
     said = trained.verdict(NO_BETTER)
     assert said.startswith("Not shown to be better than the original: ")

@@ -154,17 +154,24 @@ class FakeModels:
 
 
 class FakeDatasets:
+    """The one that is trained on, and ``others`` by name."""
+
     def __init__(self, reader: FakeReader) -> None:
         self.reader = reader
+        self.others: dict[str, FakeReader] = {}
 
     def exists(self, name: str) -> bool:
-        return name == self.reader.name
+        return name == self.reader.name or name in self.others
 
     def get(self, name: str) -> Dataset:
         return Dataset("set1", self.reader.name, 0.0, 1, {})
 
+    def list(self) -> "list[Dataset]":
+        found = [(self.reader.name, self.reader), *self.others.items()]
+        return [Dataset(name, name, 0.0, 1, one.summary) for name, one in found]
+
     def read(self, name: str, version: int | None = None) -> FakeReader:
-        return self.reader
+        return self.others.get(name, self.reader)
 
 
 class FakeJobs:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from workbench.recipes.decided import AUTO_PRESET
 from workbench.recipes.train import KINDS
 from workbench.training.prepare import idle
 
@@ -39,3 +40,26 @@ def test_what_has_no_effect_is_told(kind: str, values: dict[str, Any], names: li
 def test_several_devices_gather_negatives() -> None:
     recipe = KINDS["embedding"].read({"dataset": "d", "negatives_cross_device": True})
     assert not idle(recipe, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "together", "said"),
+    [
+        # One GPU, or a CPU: 'all' is one device, and is trained as written all the same.
+        ({"devices": "all", "auto": "all"}, 1, True),
+        ({"devices": "all", "epochs": 3.0}, 1, True),
+        ({"devices": "2", **AUTO_PRESET}, 2, True),
+        ({"devices": "2", "epochs": 3.0}, 2, False),
+        ({"devices": "1", **AUTO_PRESET}, 1, False),
+        ({"devices": "gpu:0", **AUTO_PRESET}, 1, False),
+        ({"devices": "all", "objective": "cosent"}, 1, False),
+    ],
+)
+def test_that_several_devices_decide_nothing_is_said(
+    values: dict[str, Any], together: int, said: bool
+) -> None:
+    recipe = KINDS["embedding"].read({"dataset": "d", "model": "m", **values})
+    found = [one.message for one in idle(recipe, together) if "as it is written" in one.message]
+    assert bool(found) == said
+    assert not said or recipe.decides == ()  # type: ignore[attr-defined]
+    assert all(f"devices {recipe.devices}" in one for one in found)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from ui.kit.charts import COLOURS, dress, plain
 from ui.tabs.compare.section import Section, Shown
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.sentences import metric_label
 from workbench.records import Job
 from workbench.reports.gather import Curve, curves
@@ -40,14 +40,17 @@ def dimension_chart(curves: Sequence[Curve]) -> go.Figure:
     figure = go.Figure()
     sizes = sorted({size for one in curves for size, _ in one.points})
     for at, one in enumerate(curves):
+        name = plain(sentences.row_said(one.model))
         figure.add_scatter(
             x=[str(size) for size, _ in one.points],
             y=np.asarray([value for _, value in one.points], dtype=np.float32),
-            name=plain(one.model),
+            name=name,
             mode="lines+markers",
             # The same colours as in the chart of the models above.
             line={"color": COLOURS[at % len(COLOURS)]},
-            hovertemplate="%{x}: %{y:.3f}<extra>" + plain(one.model) + "</extra>",
+            hovertemplate="%{x}: %{y:.3f}<extra>"
+            + plain(sentences.row_said(one.model))
+            + "</extra>",
         )
     dress(figure, t("compare.dimensions_title"))
     figure.update_layout(height=320, showlegend=True)

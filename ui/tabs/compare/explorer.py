@@ -23,7 +23,7 @@ from ui.kit.markup import EMPTY, badge, join, pick, piece, table
 from ui.kit.pager import Pager, last_start, place_html
 from ui.services import Services
 from ui.tabs.compare.section import Section, Shown
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.comparison.explore import (
     SAME,
@@ -141,7 +141,7 @@ class Explorer:
             return self._hidden()
         # What was read before is kept; whether the data set is still there is asked each time.
         read_version(self._services.workspace, rows[0])
-        choices = [(name, name) for name in map(row_name, rows)]
+        choices = [(sentences.row_said(name), name) for name in map(row_name, rows)]
         first, second = row_name(rows[0]), other_row(rows)
         return {
             self.box: gr.Accordion(visible=True),
@@ -391,7 +391,10 @@ NAMED = 2000
 
 def chart(pair: Pairing, every: Sequence[Change]) -> Any:
     names = [short(one.text) if len(every) <= NAMED else "" for one in every]
-    axes = (row_name(pair.before), row_name(pair.after))
+    axes = (
+        sentences.row_said(row_name(pair.before)),
+        sentences.row_said(row_name(pair.after)),
+    )
     return scatter(pair.against, pair.values, names, axes, pair.queries.tolist())
 
 

@@ -15,7 +15,7 @@ from ui.words import sentences, t
 from ui.words.amounts import count
 from ui.words.sentences import metric_label
 from workbench.comparison.names import HEADLINE, METRICS
-from workbench.comparison.slices import Slicing
+from workbench.comparison.slices import Slicing, mean_text
 from workbench.comparison.table import build_table
 from workbench.records import Job
 from workbench.reports.gather import slices_of
@@ -85,14 +85,14 @@ def _table(one: Slicing) -> Markup:
         "script": t("compare.by_script"),
         "relevant": t("compare.by_relevant"),
     }
-    interval = Markup('{:.3f} <span class="rw-quiet rw-small">[{:.3f}, {:.3f}]</span>')
+    interval = Markup('{} <span class="rw-quiet rw-small">{}</span>')
     rows = [
         [
             sentences.said(part.name),
             count(part.queries),
-            *(interval.format(*value) for value in part.values),
+            *(interval.format(*mean_text(*value).split(" ", 1)) for value in part.values),
         ]
         for part in one.slices
     ]
-    heads = [words[one.by], t("compare.by_queries"), *one.models]
+    heads = [words[one.by], t("compare.by_queries"), *map(sentences.row_said, one.models)]
     return table(heads, rows, caption=words[one.by], numeric=range(1, len(heads)))

@@ -19,7 +19,7 @@ from ui.kit.live import on_look, pulse
 from ui.kit.markup import EMPTY, empty, heading, join, piece
 from ui.kit.results import chart, results_html
 from ui.services import Services
-from ui.tabs.compare.curve import CurveSection
+from ui.tabs.compare.curve import CurveSection, ForgettingSection
 from ui.tabs.compare.dimensions import DimensionsSection
 from ui.tabs.compare.explorer import ExplorerSection
 from ui.tabs.compare.history import HistorySection, RecipesSection
@@ -51,6 +51,7 @@ SECTIONS: tuple[type[Section], ...] = (
     SlicesSection,
     MatrixSection,
     PublishedSection,
+    ForgettingSection,
     CurveSection,
     HistorySection,
     RecipesSection,

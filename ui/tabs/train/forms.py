@@ -67,6 +67,8 @@ class KindForm:
                 self.measure = gr.Button(t("check.measure"), size="sm", elem_id=f"{name}-measure")
         self.dataset = self.form.components["dataset"]
         self.model = self.form.components["model"]
+        #: The general data set, of kinds that are measured on one.
+        self.general = self.form.components.get("general")
 
     def listen(self, services: Services) -> None:
         """Presets fill in its fields, and the data set decides which objectives are offered."""

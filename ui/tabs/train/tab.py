@@ -51,7 +51,11 @@ class TrainTab:
             *(self.to_compare, self.to_search, *live, self.clone, self.fitting),
         ]
         self.inputs = [self.chosen, *self.forms.menus]
-        self.outputs = [self.no_data, self.to_data, *self.forms.menus, *self.shown[1:]]
+        general = [one.general for one in self.forms.each if one.general]
+        self.outputs = [
+            *(self.no_data, self.to_data, *self.forms.menus, *general),
+            *self.shown[1:],
+        ]
 
     def _draw_forms(self) -> None:
         piece(heading(t("train.title"), t("train.about")))
@@ -159,6 +163,8 @@ class TrainTab:
         for one in self.forms.each:
             found[one.dataset] = menu(names, next(chosen))
             found[one.model] = _bases(self.services, one.kind, next(chosen))
+            if one.general:
+                found[one.general] = gr.update(choices=_general(names))
         return found
 
     def view(self, job: Job | None) -> dict[Any, Any]:
@@ -181,6 +187,12 @@ class TrainTab:
         running = job is not None and job.status is JobStatus.RUNNING
         found = so_far(self.services.workspace.jobs.folder(job.id)) if job and running else {}
         return card_html(job, found)
+
+
+def _general(names: list[str]) -> list[tuple[str, str]]:
+    """General data sets to choose."""
+    words = [(t("forgetting.auto"), "auto"), (t("forgetting.no_set"), "none")]
+    return [*words, *((one, one) for one in names)]
 
 
 def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
