@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.models.contract import Contract
+from workbench.recipes.objectives import using
 from workbench.recipes.train import TrainEmbeddingRecipe
 
 #: By what a decision was made: a measurement on the data, a rule, or the person.
@@ -125,6 +126,16 @@ def negatives(given: int, asked: int) -> Decision:
     return Decision("negatives", 0, why, "rule")
 
 
+def temperature(recipe: Any, contract: Any) -> Decision | None:
+    """Of kinds and objectives that have one: inner products of vectors that keep their length are
+    not divided by it, unless a person asks for that."""
+    of, objectives = using(recipe.objectives_of, "temperature")
+    if not hasattr(recipe, "temperature") or getattr(recipe, of) not in objectives():
+        return None
+    why = "the usual one where texts are compared by cosine"
+    return Decision("temperature", recipe.temperature, why, "rule") if contract.normalize else None
+
+
 def shorter_in_training(found: Decision, serving: int) -> Decision:
     """``found``: what the lengths of the texts ask for, below the ``serving`` length."""
     if int(found.value) <= TRAINED_LENGTH:
@@ -158,10 +169,14 @@ def held_out(queries: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How a run is to be carried out: ``folds`` models that are measured (1: one split is held
-    out; 0: nothing is measured), and its steps as a share of what the rule wants."""
+    out; 0: nothing is measured), and its steps as a share of what the rule wants. ``spare``:
+    seconds that are left when all of it is done; ``per_step``: those that a step takes (0 where
+    there is no limit, and nothing was timed)."""
 
     folds: int
     share: float
+    spare: float = 0.0
+    per_step: float = 0.0
 
 
 #: Measuring a fold, as a share of the time of its training.
@@ -174,12 +189,17 @@ def effort(seconds: float | None, per_step: float, final: int, fold: int, folds:
     """``seconds`` are left (None: no limit), ``per_step`` is what a step takes; ``final`` and
     ``fold`` are the steps of the last training and of each fold's."""
 
+    if seconds is None:
+        return Effort(folds, 1.0)
+
+    def work(measured: int) -> float:
+        return (final + measured * fold * (1 + MEASURING)) * per_step
+
     def share(measured: int) -> float:
-        work = final + measured * fold * (1 + MEASURING)
-        return 1.0 if seconds is None else min(1.0, seconds / max(work * per_step, 1e-9))
+        return min(1.0, seconds / max(work(measured), 1e-9))
 
     if share(folds) >= LEAST_SHARE or not folds:
-        return Effort(folds, share(folds))
+        return Effort(folds, share(folds), max(0.0, seconds - work(folds)), per_step)
     # With fewer steps still nothing is measured: something may be learnt all the same.
     measured = 1 if share(1) >= LEAST_SHARE / 2 else 0
     return Effort(measured, share(measured))
@@ -188,7 +208,7 @@ def effort(seconds: float | None, per_step: float, final: int, fold: int, folds:
 # A run's settings by the rules alone, where nothing is measured to decide them.
 
 #: What the rules say something of.
-RULED = ("max_steps", "batch_size", "learning_rate", "negatives")
+RULED = ("max_steps", "batch_size", "learning_rate", "negatives", "temperature")
 
 
 def scheduled(
@@ -212,5 +232,7 @@ def scheduled(
     if recipe.chosen_objective.rows == "teacher":
         # It learns the scores of the documents that the data gives.
         found.pop()
+    if divided := temperature(recipe, base):
+        found.append(divided)
     ruled = [one for one in found if one.name in names]
     return recipe.model_copy(update={one.name: one.value for one in ruled}), ruled

@@ -8,7 +8,7 @@ stood. Worker processes only.
 import gc
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy as np
 from workbench.auto import decisions
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
-from workbench.auto.fit import Floats, Judged, Part, Values, fit, judge
-from workbench.auto.folds import Material, Round, dealt, groups_of, judges, room, rounds
+from workbench.auto.fit import Floats, Judged, Part, Values, fit, judge, trier
+from workbench.auto.folds import Dealt, Material, Round, dealt, groups_of, judges, room, rounds
 from workbench.auto.forecast import expectation
+from workbench.auto.halving import Halving, Trains
 from workbench.auto.look import Look, lengths_ahead, serving_length, training_length, warnings
 from workbench.auto.take import taken
 from workbench.comparison import trained
@@ -157,6 +158,10 @@ class _Deciding:
         effort = self._effort(recipe, material, planned)
         if effort.folds != len(planned):
             planned = rounds(material, effort.folds, recipe.seed)
+        settings = self._tried(recipe, settings, material, planned, effort)
+        recipe = self._set(settings)
+        said = _ordered([self.serving, *settings, *self._given(recipe)])
+        _write(replace(so_far, decisions=said))
         judged, notes = self._judged(recipe, material, planned, effort.share)
         final = max(1, round(recipe.max_steps * effort.share))
         recipe = recipe.model_copy(update={"max_steps": final})
@@ -185,6 +190,26 @@ class _Deciding:
         length = training_length(self.look, serving)
         return [decisions.shorter_in_training(length, serving), *found]
 
+    def _tried(
+        self,
+        recipe: Any,
+        settings: list[Decision],
+        material: Material,
+        planned: list[Round],
+        effort: Effort,
+    ) -> list[Decision]:
+        """The same settings, or what trials found, where there is time for them."""
+        folder = self.run.output / FOLDER
+
+        def trains_on(view: Dealt, documents: int, steps: int) -> Trains:
+            sizes = {"max_steps": steps, "dev_queries": None, "dev_documents": documents}
+            sized, output = recipe.model_copy(update=sizes), folder / "trials"
+            return trier(replace(self.run, recipe=sized, reader=view, output=output), self.training)
+
+        words, longer = self.look.words, self._longer(recipe)
+        halving = Halving(recipe, settings, material, planned, effort, words, longer, folder)
+        return halving.decided(trains_on)
+
     def _set(self, settings: list[Decision]) -> Any:
         return self.run.recipe.model_copy(update={one.name: one.value for one in settings})
 
@@ -204,7 +229,7 @@ class _Deciding:
         left = recipe.minutes * 60 - (time.monotonic() - self.began)
         fold = max((_steps(recipe, one) for one in planned), default=0)
         found = decisions.effort(max(left, 0.0), per_step, recipe.max_steps, fold, len(planned))
-        write_json(path, {"folds": found.folds, "share": found.share})
+        write_json(path, asdict(found))
         return found
 
     def _timed(self, recipe: Any, material: Material) -> float:
@@ -300,9 +325,13 @@ class _Deciding:
         """Where the base is measured beside the serving length."""
         return lengths_ahead(self.look, int(self.serving.value))
 
+    def _longer(self, recipe: Any) -> float:
+        """How much more of a text is read later than in training."""
+        return int(self.serving.value) / max(recipe.passage_max_len, 1)
+
     def _room(self, recipe: Any, one: Round, share: float) -> int:
         """How many documents a round may search."""
-        longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
+        longer = self._longer(recipe)
         steps, measured = _part(recipe, one, share), 1 + len(_ratios(recipe)) + len(self._lengths())
         return room(steps, recipe.batch_size * recipe.gradient_accumulation, longer, measured)
 

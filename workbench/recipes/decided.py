@@ -23,6 +23,7 @@ DECISIONS = (
     "batch_size",
     "learning_rate",
     "negatives",
+    "temperature",
     "blend",
 )
 #: In a recipe that is being written: whatever a person does not give. A recipe that was read says
@@ -58,14 +59,15 @@ class DecidedFields(Recipe):
         "",
         help="Which settings are decided by looking at the data and measuring, with commas "
         "between them: serving_length, passage_max_len, max_steps, batch_size, learning_rate, "
-        "negatives, blend; 'all' decides those that are not given, empty trains as written.",
+        "negatives, temperature, blend; 'all' decides those that are not given, empty trains as written.",
         group="schedule",
         max_length=500,
     )
     minutes: float | None = advanced(
         None,
-        help="About how long the whole run may take, where its steps are decided by measuring; "
-        "empty sets no limit.",
+        help="About how long the whole run may take, where its steps are decided by measuring: "
+        "with less time than it needs it takes fewer steps, with much more it tries settings; "
+        "empty sets no limit and tries none.",
         group="schedule",
         gt=0,
         le=100_000,
