@@ -127,10 +127,10 @@ def negatives(given: int, asked: int) -> Decision:
 
 
 def temperature(recipe: Any, contract: Any) -> Decision | None:
-    """Of kinds and objectives that have one: inner products of vectors that keep their length are
-    not divided by it, unless a person asks for that."""
+    """Of embedding models whose objective has one: inner products of vectors that keep their length
+    are not divided by it, unless a person asks for that."""
     of, objectives = using(recipe.objectives_of, "temperature")
-    if not hasattr(recipe, "temperature") or getattr(recipe, of) not in objectives():
+    if recipe.kind != "embedding" or getattr(recipe, of) not in objectives():
         return None
     why = "the usual one where texts are compared by cosine"
     return Decision("temperature", recipe.temperature, why, "rule") if contract.normalize else None

@@ -29,7 +29,7 @@ import optuna
 
 from workbench.auto import decisions
 from workbench.auto.decisions import Decision, Effort
-from workbench.auto.folds import Dealt, Ints, Material, Round, choosing, dealt, judges, room
+from workbench.auto.folds import Material, Round, choosing
 from workbench.errors import BadInput, TrainingDiverged
 from workbench.jobs.files import write_json
 
@@ -286,39 +286,37 @@ def decided(
     ]
 
 
-# Within a run: by which queries, over which documents, and where it is kept.
+# Within a run: by which queries, and where it is kept.
 
 
 @dataclass(frozen=True, slots=True)
 class Halving:
-    """What a run has decided by rules, and what it decides by. ``planned``: its rounds; ``words``:
-    query -> documents, as :func:`dealt` asks for them; ``longer``: the serving length over the
-    training length; ``folder``: where trials are kept."""
+    """What a run has decided by rules, and what it decides by: its rounds (``planned``), and of a
+    round how many ``steps`` it takes, how many of its queries can be judged, and what trains on it,
+    in so many steps. ``folder``: where trials are kept."""
 
     recipe: Any
     settings: Sequence[Decision]
     material: Material
     planned: Sequence[Round]
     effort: Effort
-    words: Mapping[int, Ints | Sequence[int]]
-    longer: float
     folder: Path
+    steps: Callable[[Round], int]
+    judges: Callable[[Round], int]
+    trains_on: Callable[[Round, int], Trains]
     clock: Callable[[], float] = time.monotonic
 
-    def decided(self, trains_on: Callable[[Dealt, int, int], Trains]) -> list[Decision]:
-        """The settings, found by trying where there are time and queries for it. ``trains_on``: the
-        data, how many documents are searched, and a trial's steps. Raises as :class:`Search`."""
+    def decided(self) -> list[Decision]:
+        """The settings, found by trying where there are time and queries for it; else as they were.
+        Raises as :meth:`Search.run`."""
         tried = space(self.recipe, self.settings)
         if len(self.planned) != 1 or not tried or not self.effort.spare:
             return list(self.settings)
-        recipe, judging = self.recipe, self.planned[0]
-        wanted = round(np.clip(decisions.HELD_OUT * len(judging.train), CHOOSING, MOST_CHOOSING))
-        part = choosing(self.material, judging, int(wanted), recipe.seed)
-        rows = recipe.batch_size * recipe.gradient_accumulation
-        steps = decisions.steps(min(len(part.train), recipe.max_rows or len(part.train)), rows)
-        most = room(steps, rows, self.longer, len(RUNGS))
-        queries = len(judges(self.material, part, most, recipe.seed))
-        plan = planned(self.effort, steps, tried)
+        (judging,), seed = self.planned, self.recipe.seed
+        wanted = np.clip(decisions.HELD_OUT * len(judging.train), CHOOSING, MOST_CHOOSING)
+        part = choosing(self.material, judging, int(wanted), seed)
+        queries = self.judges(part)
+        plan = planned(self.effort, self.steps(part), tried)
         if plan is None or queries < CHOOSING:
             return list(self.settings)
         path = self.folder / FILE
@@ -328,10 +326,9 @@ class Halving:
             each = [asdict(one) for one in trials]
             write_json(path, {"plan": asdict(plan), "queries": queries, "trials": each})
 
-        view, documents = dealt(self.material, part, self.words, most, recipe.seed)
-        search = Search(tried, plan, recipe.seed, kept, keep, self.clock)
-        found = search.run(trains_on(view, documents, plan.steps))
-        return decided(self.settings, found, recipe.metric, queries)
+        search = Search(tried, plan, seed, kept, keep, self.clock)
+        found = search.run(self.trains_on(part, plan.steps))
+        return decided(self.settings, found, self.recipe.metric, queries)
 
 
 def _kept(path: Path) -> tuple[Plan, list[Tried]] | None:

@@ -9,6 +9,7 @@ import gc
 import json
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from workbench.auto import decisions
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
 from workbench.auto.fit import Floats, Judged, Part, Values, fit, judge, trier
-from workbench.auto.folds import Dealt, Material, Round, dealt, groups_of, judges, room, rounds
+from workbench.auto.folds import Material, Round, dealt, groups_of, judges, room, rounds
 from workbench.auto.forecast import expectation
 from workbench.auto.halving import Halving, Trains
 from workbench.auto.look import Look, lengths_ahead, serving_length, training_length, warnings
@@ -199,16 +200,29 @@ class _Deciding:
         effort: Effort,
     ) -> list[Decision]:
         """The same settings, or what trials found, where there is time for them."""
-        folder = self.run.output / FOLDER
+        folder, seed = self.run.output / FOLDER, recipe.seed
 
-        def trains_on(view: Dealt, documents: int, steps: int) -> Trains:
+        def queries(part: Round) -> int:
+            return len(judges(material, part, self._room(recipe, part, 1.0), seed))
+
+        def trains_on(part: Round, steps: int) -> Trains:
+            most = self._room(recipe, part, 1.0)
+            view, documents = dealt(material, part, self.look.words, most, seed)
             sizes = {"max_steps": steps, "dev_queries": None, "dev_documents": documents}
             sized, output = recipe.model_copy(update=sizes), folder / "trials"
             return trier(replace(self.run, recipe=sized, reader=view, output=output), self.training)
 
-        words, longer = self.look.words, self._longer(recipe)
-        halving = Halving(recipe, settings, material, planned, effort, words, longer, folder)
-        return halving.decided(trains_on)
+        return Halving(
+            recipe,
+            settings,
+            material,
+            planned,
+            effort,
+            folder,
+            partial(_steps, recipe),
+            queries,
+            trains_on,
+        ).decided()
 
     def _set(self, settings: list[Decision]) -> Any:
         return self.run.recipe.model_copy(update={one.name: one.value for one in settings})
@@ -325,13 +339,9 @@ class _Deciding:
         """Where the base is measured beside the serving length."""
         return lengths_ahead(self.look, int(self.serving.value))
 
-    def _longer(self, recipe: Any) -> float:
-        """How much more of a text is read later than in training."""
-        return int(self.serving.value) / max(recipe.passage_max_len, 1)
-
     def _room(self, recipe: Any, one: Round, share: float) -> int:
         """How many documents a round may search."""
-        longer = self._longer(recipe)
+        longer = int(self.serving.value) / max(recipe.passage_max_len, 1)
         steps, measured = _part(recipe, one, share), 1 + len(_ratios(recipe)) + len(self._lengths())
         return room(steps, recipe.batch_size * recipe.gradient_accumulation, longer, measured)
 

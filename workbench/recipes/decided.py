@@ -59,7 +59,8 @@ class DecidedFields(Recipe):
         "",
         help="Which settings are decided by looking at the data and measuring, with commas "
         "between them: serving_length, passage_max_len, max_steps, batch_size, learning_rate, "
-        "negatives, temperature, blend; 'all' decides those that are not given, empty trains as written.",
+        "negatives, temperature, blend; 'all' decides those that are not given, empty trains as "
+        "written.",
         group="schedule",
         max_length=500,
     )
