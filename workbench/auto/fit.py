@@ -5,14 +5,13 @@ and measured on them beside the base. Worker processes only.
 import gc
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import TrainerCallback
 
 from storage.records import Job
 from workbench.auto.folds import Ints
@@ -22,7 +21,7 @@ from workbench.evaluation.measure import Measured
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.training.averaging import Averaging, Weights, put_between, trained_weights
-from workbench.training.callbacks import Only
+from workbench.training.callbacks import Climb, Only, Rungs
 from workbench.training.dev import DevTask
 from workbench.training.loop import go, set_up
 from workbench.training.loss import keeping_for
@@ -45,33 +44,6 @@ class Fitted:
     seconds: float
     #: The weights that are trained, as they were before the first step.
     before: Weights
-
-
-@dataclass(frozen=True, slots=True)
-class Rungs:
-    """Steps after which the model that is trained is looked at: ``goes_on`` says whether it is
-    trained on."""
-
-    steps: tuple[int, ...]
-    goes_on: Callable[[Any], bool]
-
-
-class _Climb(TrainerCallback):
-    """Called after :class:`Averaging`, so that after the last step it is the average."""
-
-    def __init__(self, rungs: Rungs, loaded: Any) -> None:
-        self.rungs = rungs
-        self.loaded = loaded
-
-    def on_step_end(
-        self,
-        args: Any,  # noqa: ARG002 - the trainer gives it
-        state: Any,
-        control: Any,
-        **_: Any,
-    ) -> None:
-        if state.global_step in self.rungs.steps and not self.rungs.goes_on(self.loaded):
-            control.should_training_stop = True
 
 
 def fit(
@@ -99,7 +71,8 @@ def fit(
     if recipe.average_weights:
         prepared.trainer.add_callback(Averaging(recipe.average_weights))
     if rungs:
-        prepared.trainer.add_callback(_Climb(rungs, loaded.with_contract(contract)))
+        # After the average: the last step's model has it.
+        prepared.trainer.add_callback(Climb(rungs, loaded.with_contract(contract)))
     before = trained_weights(loaded.model)
     began = time.monotonic()
     go(run, prepared.trainer, recorder)

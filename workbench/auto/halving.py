@@ -73,7 +73,7 @@ class Tried:
 
     @property
     def ended(self) -> bool:
-        return len(self.values) == len(RUNGS)
+        return len(self.values) == len(RUNGS) and not self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,11 @@ def upcoming(tried: Space, before: Sequence[Tried], seed: int) -> Settings:
 def _together(rules: Settings, alone: Sequence[Tried]) -> Settings:
     """The best change of each setting, where it was ahead of the rules after the first rung."""
     found, best = dict(rules), dict[str, float]()
-    least = alone[0].values[0] if alone[0].values else -np.inf
-    for one in alone[1:]:
+    early = [-np.inf if one.failed else one.values[0] for one in alone]
+    for one, worth in zip(alone[1:], early[1:], strict=True):
         ((name, value),) = one.settings.items() - rules.items()
-        if one.values and one.values[0] > best.get(name, least):
-            found[name], best[name] = value, one.values[0]
+        if worth > best.get(name, early[0]):
+            found[name], best[name] = value, worth
     return found
 
 
@@ -204,7 +204,7 @@ class Search:
         try:
             trains(settings, self.plan.rungs, name, goes_on)
         except (TrainingDiverged, BadInput) as error:
-            values, failed = [], error.message
+            failed = error.message
         return Tried(settings, tuple(values), self.clock() - began, failed)
 
 
@@ -261,22 +261,22 @@ def decided(
     rules = tried[0]
     ended = sum(one.ended for one in tried)
     trials = f"{len(tried)} trials, {ended} trained to the end"
-    reached = f"{metric} {found.values[-1]:.3f} on {queries} queries"
+    reached = f"{metric} {found.values[-1]:.3f} on {queries}"
     changed = {name for name, value in found.settings.items() if value != rules.settings[name]}
 
     def why(one: Decision) -> str:
         if not changed:
-            return f"{reached} with the rules' settings; none was ahead by {AHEAD:g}; {trials}"
-        if one.name not in changed:
             return (
-                f"{reached} with other settings changed and this one as the rule has it; {trials}"
+                f"{reached} queries with the rules' settings; none was ahead by {AHEAD:g}; {trials}"
             )
+        if one.name not in changed:
+            return f"{reached} queries with this one as the rule has it, others changed; {trials}"
         if not rules.ended:
-            return f"{reached}; with {one.value:g} nothing was learnt; {trials}"
+            return f"{reached} queries; with {one.value:g} nothing was learnt; {trials}"
         against = f"{rules.values[-1]:.3f} with {one.value:g}"
         if len(changed) > 1:
-            return f"{reached} against {against} and the rules' other settings; {trials}"
-        return f"{reached} against {against}; {trials}"
+            return f"{reached} queries against {against} and the rules' other settings; {trials}"
+        return f"{reached} queries against {against}; {trials}"
 
     return [
         replace(one, value=found.settings[one.name], reason=why(one), by="measured")

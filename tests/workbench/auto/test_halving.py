@@ -172,7 +172,9 @@ def test_a_training_that_fails_is_none_of_the_best() -> None:
 
     found = Search(SPACE, plan(5), 7, (), lambda _: None).run(trains)
     assert [bool(one.failed) for one in found] == [True, True, False, True, True]
-    assert best(found) is found[2] and found[0].values == ()
+    assert best(found) is found[2] and found[0].values == (0.9,)
+    again = Search(SPACE, plan(6), 7, found, lambda _: None).run(trains)
+    assert again[:5] == found and again[5].failed
     said = decided(settings()[1], found, "map@100", 320)
     rate = next(one for one in said if one.name == "learning_rate")
     assert rate.value == 2.5e-5 and "with 5e-05 nothing was learnt" in rate.reason
