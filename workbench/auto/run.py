@@ -8,6 +8,7 @@ stood. Worker processes only.
 import gc
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from workbench.auto.look import Look, lengths_ahead, serving_length, training_le
 from workbench.auto.take import taken
 from workbench.comparison import trained
 from workbench.errors import BadInput
+from workbench.mining.rules import MARGIN
 from workbench.models.contract import Contract
 from workbench.recipes.decided import DECISIONS
 from workbench.training.dev import BASELINE_FILE, ORIGINAL
@@ -34,6 +36,11 @@ FOLDER, LOOK, EFFORT = "auto", "look", "effort.json"
 #: Steps by which the time of one is told, where a person says how long the run may take.
 TIMED = 4
 ALL_QUERIES = "Training on all queries"
+#: Of negatives that the data does not bring.
+MINED_BY = (
+    "the data gives none, so they are mined: documents that the base ranks first, at least "
+    f"{MARGIN:.0%} below the relevant ones"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ class _Deciding:
         queries = min(material.training, self.run.recipe.max_rows or material.training)
         settings = self._settings(material, queries)
         recipe = self._set(settings)
-        said = _ordered([self.serving, *settings, *self._given(recipe)])
+        said = _ordered([self.serving, *settings, *self._given(recipe, material)])
         _write(replace(so_far, decisions=said))
         folds = decisions.FOLDS if queries < decisions.FOLDED else 1
         planned = rounds(material, folds, recipe.seed)
@@ -162,8 +169,9 @@ class _Deciding:
         recipe = recipe.model_copy(update={"max_steps": final})
         after = sum(one.steps for one in judged)
         context = Part(self.run.context, ALL_QUERIES, after, quiet=False)
-        run = replace(self.run, recipe=recipe, reader=material.everything(), context=context)
-        made = [self.serving, *_shortened(settings, effort, final), *self._given(recipe)]
+        everything = material.everything(self._mined(recipe, material))
+        run = replace(self.run, recipe=recipe, reader=everything, context=context)
+        made = [self.serving, *_shortened(settings, effort, final), *self._given(recipe, material)]
         notes += tuple(warnings(self.look))
         if not judged:
             return Decided(
@@ -188,10 +196,17 @@ class _Deciding:
     def _set(self, settings: list[Decision]) -> Any:
         return self.run.recipe.model_copy(update={one.name: one.value for one in settings})
 
-    def _given(self, recipe: Any) -> list[Decision]:
+    def _given(self, recipe: Any, material: Material) -> list[Decision]:
         """What a person decides instead, in the list of decisions."""
         names = [name for name in DECISIONS if name not in recipe.decides and hasattr(recipe, name)]
-        return [Decision(name, getattr(recipe, name), "as you set it", "you") for name in names]
+        why = dict.fromkeys(names, "as you set it")
+        if "negatives" in names and material.lacks_negatives(recipe):
+            why["negatives"] += f"; {MINED_BY}"
+        return [Decision(name, getattr(recipe, name), why[name], "you") for name in names]
+
+    def _mined(self, recipe: Any, material: Material) -> Mapping[int, Any]:
+        """Query -> negatives that the look found, where they are asked for and not given."""
+        return self.look.mined if material.lacks_negatives(recipe) else {}
 
     def _effort(self, recipe: Any, material: Material, planned: list[Round]) -> Effort:
         """How much of what is planned there is time for; a job that is resumed does as it did."""
@@ -212,9 +227,8 @@ class _Deciding:
         folder = self.run.output / FOLDER / "timed"
         context = Part(self.run.context, "Timing a few steps", 0)
         few = recipe.model_copy(update={"max_steps": TIMED})
-        run = replace(
-            self.run, recipe=few, reader=material.everything(), context=context, output=folder
-        )
+        everything = material.everything(self._mined(few, material))
+        run = replace(self.run, recipe=few, reader=everything, context=context, output=folder)
         fitted = fit(run, self.training, self.training.start(few, run.base))
         self.run.context.forget_metrics_after(-1)
         seconds = fitted.seconds / fitted.steps
@@ -284,7 +298,8 @@ class _Deciding:
         one = planned[at]
         steps = _part(recipe, one, share)
         most = self._room(recipe, one, share)
-        view, documents = dealt(material, one, self.look.words, most, recipe.seed)
+        mined = self._mined(recipe, material)
+        view, documents = dealt(material, one, self.look.words, most, recipe.seed, mined)
         name = f"Fold {at + 1} of {len(planned)}" if len(planned) > 1 else "Measuring on a part"
         after = sum(done.steps for done in before)
         context = Part(self.run.context, name, after)
