@@ -36,10 +36,10 @@ FOLDER, LOOK, EFFORT = "auto", "look", "effort.json"
 #: Steps by which the time of one is told, where a person says how long the run may take.
 TIMED = 4
 ALL_QUERIES = "Training on all queries"
-#: Of negatives that the data does not bring.
+#: Of negatives that a person asks for and the data does not bring.
 MINED_BY = (
-    "the data gives none, so they are mined: documents that the base ranks first, at least "
-    f"{MARGIN:.0%} below the relevant ones"
+    "as you set it; the data gives none, so they are mined: documents that the base ranks first, "
+    f"at least {MARGIN:.0%} below the relevant ones"
 )
 
 
@@ -201,7 +201,7 @@ class _Deciding:
         names = [name for name in DECISIONS if name not in recipe.decides and hasattr(recipe, name)]
         why = dict.fromkeys(names, "as you set it")
         if "negatives" in names and material.lacks_negatives(recipe):
-            why["negatives"] += f"; {MINED_BY}"
+            why["negatives"] = MINED_BY
         return [Decision(name, getattr(recipe, name), why[name], "you") for name in names]
 
     def _mined(self, recipe: Any, material: Material) -> Mapping[int, Any]:
