@@ -53,7 +53,7 @@ class Dealt(DatasetReader):
         train: Ints,
         dev: Ints,
         hard: Mapping[int, Sequence[int]] | None = None,
-        mined: Mapping[int, Sequence[int]] | None = None,
+        mined: Mapping[int, Ints | Sequence[int]] | None = None,
     ) -> None:
         self.name, self.summary = source.name, source.summary
         self.manifest, self._folder = source.manifest, source.folder
@@ -63,7 +63,8 @@ class Dealt(DatasetReader):
             "dev": np.sort(np.asarray(dev, np.int64)),
             "test": np.zeros(0, np.int64),
         }
-        self.hard, self.mined = hard or {}, mined or {}
+        self.hard = hard or {}
+        self.mined: Mapping[int, Ints | Sequence[int]] = mined or {}
 
     @property
     def version(self) -> int:
@@ -131,7 +132,7 @@ def _at(table: pa.Table, column: str, rows: Ints) -> pa.Table:
 
 
 def _ranked(
-    found: Mapping[int, Sequence[int]], queries: Ints, origin: str, schema: pa.Schema
+    found: Mapping[int, Ints | Sequence[int]], queries: Ints, origin: str, schema: pa.Schema
 ) -> pa.Table:
     """The candidates found for these queries, ranked from 1 on."""
     lines = [
@@ -268,7 +269,7 @@ class Material:
             return False  # Others find their own, and a teacher has scored what is given.
         return recipe.negatives > 0 and not self.with_negatives
 
-    def everything(self, mined: Mapping[int, Sequence[int]] | None = None) -> Dealt:
+    def everything(self, mined: Mapping[int, Ints | Sequence[int]] | None = None) -> Dealt:
         """What the model that is kept is trained on; nothing judges. ``mined``: negatives."""
         return Dealt(self.reader, self.queries[self.trains], self.queries[:0], mined=mined)
 
@@ -327,7 +328,7 @@ def dealt(
     hard: Mapping[int, Ints | Sequence[int]],
     most: int,
     seed: int,
-    mined: Mapping[int, Sequence[int]] | None = None,
+    mined: Mapping[int, Ints | Sequence[int]] | None = None,
 ) -> tuple[Dealt, int]:
     """The data set as a round sees it, and how many documents its judging queries search: the
     relevant ones, then what is hardest to tell from it, then others by chance. ``most``: of these.
