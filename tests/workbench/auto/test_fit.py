@@ -90,9 +90,10 @@ def test_the_base_is_measured_as_it_is_used_later(
         return Some(scores=Some(queries=np.arange(2), values=values, means=dict))
 
     contract = Contract(passage_max_len=128)
-    dev_task = Some(measure=measure, documents=9)
+    dev_task = Some(measure=measure, documents=9, orders=dict)
     training = Some(
         start=lambda _recipe, _base: contract,
+        brings=lambda *_: True,
         dev=lambda *_: Some(dev_task=dev_task),
     )
     run: Any = Some(
@@ -102,10 +103,13 @@ def test_the_base_is_measured_as_it_is_used_later(
     monkeypatch.setattr(fit, "keeping_for", lambda *_: "less" if method == "qlora" else "fp32")
     monkeypatch.setattr(fit, "trained_weights", lambda _model: {})
     monkeypatch.setattr(fit, "put_between", lambda *_: None)
-    monkeypatch.setattr(
-        fit, "fit", lambda _run, _training, _start, model: Some(
-            loaded=model, before={}, steps=3, seconds=1.0)
-    )  # fmt: skip
+
+    def trained(_run: Any, _training: Any, start: Contract, model: Any) -> Any:
+        """It loads the base itself where none is handed on."""
+        model = model or load("base", start, fit.keeping_for(run.recipe, run.precision))
+        return Some(loaded=model, before={}, steps=3, seconds=1.0)
+
+    monkeypatch.setattr(fit, "fit", trained)
     found = fit.judge(run, training, (1.0,), (256,))  # type: ignore[arg-type]
     assert list(found.lengths) == [256]
     if method == "full":

@@ -240,7 +240,7 @@ def test_one_of_several_processes_takes_the_look(
     """The others wait for what it found: all of them would write the same files."""
     from types import SimpleNamespace as Some
 
-    from workbench.auto import run as module
+    from workbench.auto import asked as module
 
     taken: list[int] = []
     monkeypatch.setattr(module, "taken", lambda *_, **__: taken.append(1) or "the look")

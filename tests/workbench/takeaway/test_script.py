@@ -24,6 +24,8 @@ from tests.workbench.training.test_cells import Cell, recipe_for, run_training
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.models.registry import new_model
+from workbench.recipes.decided import Schedule
+from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.takeaway.script import write_script
 from workbench.takeaway.snippet import replaced_files
 
@@ -105,7 +107,7 @@ def test_the_script_of_a_run_that_decides_gives_its_weights(
 ) -> None:
     """They are an average, blended with the base, of a training that saw the carved dev too."""
     monkeypatch.setattr("workbench.auto.decisions.BLENDS", (0.5,))
-    monkeypatch.setattr("workbench.auto.decisions.FEWEST_STEPS", 6)
+    monkeypatch.setattr(TrainEmbeddingRecipe, "schedule", Schedule(fewest=6))
     reader = FakeReader(animal_splits(40, 10))
     reader.summary = {"carved": {"dev": 10}}
     workspace = FakeWorkspace(tmp_path / "home", reader)
