@@ -17,6 +17,7 @@ from tests.storage import make
 from ui.services import Services
 from ui.web.server import ServerOptions, create_app
 from workbench.jobs.processes import this_process
+from workbench.serving.server import HEAD_SECONDS
 from workbench.workspace import Workspace
 
 #: Seconds that only a hang takes.
@@ -33,7 +34,13 @@ def served(
     number = listening.getsockname()[1]
     wanted = ServerOptions(port=number, root_path=services.root_path, **options)
     app = create_app(services, wanted, blocks or gr.Blocks())
-    config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        ws="none",
+        timeout_keep_alive=HEAD_SECONDS,
+        timeout_graceful_shutdown=1,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()

@@ -23,8 +23,10 @@ from workbench.errors import BadInput
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Open pages poll and hold connections; they come back by themselves.
 GRACE_SECONDS = 1
-#: A request's head is here within so many seconds, or the connection is closed.
-HEAD_SECONDS = 20.0
+#: A request's head is here within so many seconds, or the connection is closed; as long as that a
+#: connection waits for its next request. Clients drop one that is idle sooner (httpx after 5
+#: seconds, aiohttp after 15): where both sides end it at the same moment, a request is lost.
+HEAD_SECONDS = 20
 #: What is still sent of a request that was answered (refused, say) is read no longer than that.
 LINGER_SECONDS = 60.0
 #: More connections at once are answered with 503: a process has only so many files.
@@ -48,6 +50,7 @@ def config_of(app: FastAPI) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=HEAD_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
@@ -136,3 +137,8 @@ def test_there_is_a_limit_of_connections() -> None:
     config = config_of(small())
     assert config.limit_concurrency == server.MOST_CONNECTIONS
     assert config.http is Impatient
+
+
+def test_clients_drop_an_idle_connection_first() -> None:
+    """Where both sides end it at the same moment, the next request is lost."""
+    assert config_of(small()).timeout_keep_alive >= 2 * (httpx.Limits().keepalive_expiry or 0)
