@@ -99,6 +99,11 @@ class Asked(Protocol):
         ...
 
     @property
+    def serves(self) -> list[int]:
+        """Lengths of passages that the trained model may be served at, the present one first."""
+        ...
+
+    @property
     def blends(self) -> bool:
         """Whether a share of the base's weights means anything: it has all that the trained model
         has."""
@@ -170,11 +175,17 @@ class Searching:
         self.run = replace(run, base=replace(run.base, contract=served))
         self.warnings = tuple(warnings(self.look))
         self.decisions = [serving]
-        self.lengths = lengths_ahead(self.look, self.serving)
+        self.serves = [self.serving]
+        ahead = lengths_ahead(self.look, self.serving)
+        if "serving_length" in run.recipe.decides:
+            # What is best for the base need not be best for what is trained from it.
+            self.serves += sorted({self.look.own, *ahead} - {self.serving})
+        self.lengths = sorted({*ahead, *self.serves[1:]})
 
     def training_length(self) -> Decision:
-        found = training_length(self.look, self.serving)
-        return decisions.shorter_in_training(found, self.serving)
+        serving = max(self.serves)
+        found = training_length(self.look, serving)
+        return decisions.shorter_in_training(found, serving)
 
     def judges(self, plan: Plan, one: Round) -> int:
         return len(judges(plan.material, one, self._room(plan, one), plan.recipe.seed))
@@ -189,8 +200,9 @@ class Searching:
 
     def _room(self, plan: Plan, one: Round) -> int:
         """How many documents a round may search."""
-        longer = self.serving / max(plan.recipe.passage_max_len, 1)
-        measured = 1 + len(ratios(self, plan.recipe)) + len(self.lengths)
+        longer = max(self.serves) / max(plan.recipe.passage_max_len, 1)
+        trained = len(ratios(self, plan.recipe)) * len(self.serves)
+        measured = 1 + len(self.lengths) + trained
         return room(plan.steps(one), plan.batch, longer, measured)
 
 
@@ -219,6 +231,7 @@ class Ordering:
         self.width = shape.hidden if shape else 0
         self.decisions: list[Decision] = []
         self.lengths: list[int] = []
+        self.serves = [self.start.passage_max_len]
 
     @cached_property
     def outlook(self) -> Outlook:

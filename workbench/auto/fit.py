@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -155,16 +156,34 @@ AT, ORDER = "at ", "order: "
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """What may be kept of a training: so much of the trained weights, the rest being the base's,
+    reading passages up to a length in tokens."""
+
+    ratio: float
+    length: int
+
+    def __str__(self) -> str:
+        return f"{self.ratio:g} {AT}{self.length}"
+
+    @classmethod
+    def named(cls, name: str) -> "Candidate":
+        """What :meth:`__str__` calls so."""
+        ratio, length = name.split(f" {AT}")
+        return cls(float(ratio), int(length))
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
-    """What one fold's queries say. ``candidates``: the share of the trained weights, the rest being
-    the base's -> values. ``lengths``: other lengths of passages -> the base's values there.
+    """What one fold's queries say. ``lengths``: other lengths of passages -> the base's values
+    there.
     ``orders``: orders that are there without a model, by name -> their values. ``base`` is empty
     where the base is of another kind, and cannot be measured."""
 
     #: (n,) rows of the judging queries.
     queries: Ints
     base: Values
-    candidates: Mapping[float, Values]
+    candidates: Mapping[Candidate, Values]
     #: Documents that were searched, steps that were taken, and what one took.
     documents: int
     steps: int
@@ -205,7 +224,7 @@ class Judged:
             base = found.pop("base", {})
             lengths = {int(who): one for who, one in _taken(found, AT).items()}
             orders = _taken(found, ORDER)
-            candidates = {float(who): values for who, values in found.items()}
+            candidates = {Candidate.named(who): values for who, values in found.items()}
             return cls(kept["queries"], base, candidates, **about, lengths=lengths, orders=orders)
 
 
@@ -216,11 +235,17 @@ def _taken(found: dict[str, Any], start: str) -> dict[str, Any]:
 
 
 def judge(
-    run: Run, training: Training, ratios: Sequence[float], lengths: Sequence[int] = ()
+    run: Run,
+    training: Training,
+    ratios: Sequence[float],
+    lengths: Sequence[int] = (),
+    *,
+    serves: Sequence[int] = (),
 ) -> Judged:
     """Train on the run's train split, and measure on its dev split the base, also with passages
-    cut at other ``lengths``, what else has to be beaten, and the trained weights at each ratio. The
-    recipe says how much of dev. Raises :class:`JobCancelled`."""
+    cut at other ``lengths``, what else has to be beaten, and the trained weights at each ratio:
+    with passages cut as the base's are, and at each length of ``serves``. The recipe says how much
+    of dev. Raises :class:`JobCancelled`."""
     recipe, context = run.recipe, run.context
     start = training.start(recipe, run.base)
     place = Place(run.device, run.precision)
@@ -234,14 +259,16 @@ def judge(
     fitted = fit(run, training, start, loaded)
     model = fitted.loaded.model
     tuned = trained_weights(model)
-    candidates: dict[float, Values] = {}
+    candidates: dict[Candidate, Values] = {}
     queries = np.zeros(0, np.int64)
-    for ratio in ratios:
+    own = fitted.contract.passage_max_len
+    for length, ratio in product(dict.fromkeys([own, *serves]), ratios):
         put_between(model, fitted.before, tuned, ratio)
         what = "Measuring the trained model" if ratio == 1.0 else f"Measuring a blend ({ratio:g})"
-        measured = _measured(run, dev_task, fitted.loaded, what)
-        candidates[ratio], queries = measured.scores.values, measured.scores.queries
-        if ratio == 1.0:
+        measured = _measured(run, dev_task, _cut_at(fitted.loaded, fitted.contract, length), what)
+        candidates[Candidate(ratio, length)] = measured.scores.values
+        queries = measured.scores.queries
+        if ratio == 1.0 and length == own:
             context.metrics(fitted.steps, "dev", measured.scores.means())
     return Judged(
         queries,
@@ -280,9 +307,11 @@ def _base(
     return _Before(base, others), loaded if whole else None
 
 
-def _cut_at(loaded: Any, start: Contract, length: int) -> Any:
+def _cut_at(loaded: Any, contract: Contract, length: int) -> Any:
     """The model in memory with passages cut at a length."""
-    return loaded.with_contract(start.model_copy(update={"passage_max_len": length}))
+    if length == contract.passage_max_len:
+        return loaded
+    return loaded.with_contract(contract.model_copy(update={"passage_max_len": length}))
 
 
 def _measured(run: Run, dev_task: DevTask, model: Any, message: str) -> Measured:

@@ -18,7 +18,7 @@ from workbench.auto import decisions
 from workbench.auto.asked import FOLDER, Asked, Plan, asking, ratios, steps
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
-from workbench.auto.fit import Floats, Judged, Part, Values, fit, judge
+from workbench.auto.fit import Candidate, Floats, Judged, Part, Values, fit, judge
 from workbench.auto.folds import Material, Round, groups_of, rounds
 from workbench.auto.forecast import expectation
 from workbench.auto.look import Look, warnings
@@ -146,10 +146,15 @@ class _Deciding:
             return Decided(run, _ordered(made), look, self.asked.unmeasured(), 1.0, notes)
         chosen, outcome = _chosen(recipe, material, judged)
         self._on_record(outcome)
-        blend, ratio = self._blend(chosen, judged)
-        said = _ordered([*made, *blend])
-        own = {0.0: outcome.baseline[recipe.metric], **_pooled_means(judged, recipe.metric)}
-        return Decided(run, said, look, outcome, ratio, notes, own=own)
+        kept, means = Candidate.named(chosen.candidate), _pooled_means(judged, recipe.metric)
+        measured = [*self._serving(kept, means), *self._blend(kept, means)]
+        ready = [one for one in made if one.name not in {other.name for other in measured}]
+        shares = {one.ratio: mean for one, mean in means.items() if one.length == kept.length}
+        own = {0.0: outcome.baseline[recipe.metric], **shares}
+        contract = run.base.contract.model_copy(update={"passage_max_len": kept.length})
+        run = replace(run, base=replace(run.base, contract=contract))
+        said = _ordered([*ready, *measured])
+        return Decided(run, said, look, outcome, kept.ratio, notes, own=own)
 
     def _settings(self, material: Material, queries: int) -> list[Decision]:
         """What the rules say, of what they are asked for."""
@@ -255,19 +260,34 @@ class _Deciding:
         recipe = plan.recipe.model_copy(update={"max_steps": plan.steps(one), **sizes})
         output = self.run.output / FOLDER / f"round-{at + 1}"
         run = replace(self.run, recipe=recipe, reader=view, context=context, output=output)
-        return judge(run, self.training, ratios(self.asked, recipe), self.asked.lengths)
+        asked = self.asked
+        return judge(run, self.training, ratios(asked, recipe), asked.lengths, serves=asked.serves)
 
-    def _blend(self, chosen: Choice, judged: list[Judged]) -> tuple[list[Decision], float]:
-        ratio, metric = float(chosen.candidate), self.run.recipe.metric
+    def _serving(self, kept: Candidate, means: Mapping[Candidate, float]) -> list[Decision]:
+        """The length that the trained models read best at, where several were compared."""
+        lengths = self.asked.serves
+        if len(lengths) < 2:
+            return []
+        tried = ", ".join(
+            f"{means[one]:.3f} at {one.length} tokens" for one in means if one.ratio == kept.ratio
+        )
+        why = f"the trained models' {self.run.recipe.metric} on your queries: {tried}"
+        return [Decision("serving_length", kept.length, why, "measured")]
+
+    def _blend(self, kept: Candidate, means: Mapping[Candidate, float]) -> list[Decision]:
+        ratio, metric = kept.ratio, self.run.recipe.metric
         if "blend" not in self.run.recipe.decides:
-            return [], ratio
+            return []
         if not self.asked.blends:
             why = "the base lacks a part that the trained model has: there is nothing to blend with"
-            return [Decision("blend", ratio, why, "rule")], ratio
-        means = _pooled_means(judged, metric)
-        tried = ", ".join(f"{mean:.3f} at {one:g}" for one, mean in means.items())
+            return [Decision("blend", ratio, why, "rule")]
+        tried = ", ".join(
+            f"{mean:.3f} at {one.ratio:g}"
+            for one, mean in means.items()
+            if one.length == kept.length
+        )
         why = f"share of the trained weights, the rest being the base's: {metric} {tried}"
-        return [Decision("blend", ratio, why, "measured")], ratio
+        return [Decision("blend", ratio, why, "measured")]
 
 
 def _shortened(settings: list[Decision], effort: Effort, final: int) -> list[Decision]:
@@ -300,15 +320,15 @@ def _bases(one: Judged) -> dict[str, Values]:
     return {**base, **lengths, **one.orders}
 
 
-def _pooled(judged: list[Judged], who: float | str, metric: str) -> Floats:
+def _pooled(judged: list[Judged], who: Candidate | str, metric: str) -> Floats:
     """The values of the base at a length, or of a candidate, over all rounds' queries."""
     each = [_bases(one)[who] if isinstance(who, str) else one.candidates[who] for one in judged]
     found: Floats = np.concatenate([values[metric] for values in each])
     return found
 
 
-def _pooled_means(judged: list[Judged], metric: str) -> dict[float, float]:
-    """Share of the trained weights -> the mean over all rounds' queries."""
+def _pooled_means(judged: list[Judged], metric: str) -> dict[Candidate, float]:
+    """The mean of each candidate over all rounds' queries."""
     return {one: float(_pooled(judged, one, metric).mean()) for one in judged[0].candidates}
 
 
@@ -316,18 +336,18 @@ def _chosen(recipe: Any, material: Material, judged: list[Judged]) -> tuple[Choi
     """The candidate, and what the way of choosing it is worth on queries that it did not see."""
     metric = recipe.metric
     places = [np.searchsorted(material.queries, one.queries) for one in judged]
-    ratios = list(judged[0].candidates)
+    candidates = judged[0].candidates
     groups = groups_of(material, places, recipe.seed)
     clusters = material.clusters[np.concatenate(places)]
     chosen = choose(
         {name: _pooled(judged, name, metric) for name in _bases(judged[0])},
-        {str(ratio): _pooled(judged, ratio, metric) for ratio in ratios},
+        {str(one): _pooled(judged, one, metric) for one in candidates},
         groups,
         clusters,
         seed=recipe.seed,
     )
     base = chosen.baseline
-    metrics = list(judged[0].candidates[ratios[0]])
+    metrics = list(next(iter(candidates.values())))
     before = _means(judged, base, metrics)
     # What is held against other orders has a value of its own, where it could be measured.
     own = base if base not in judged[0].orders else SERVED
@@ -347,5 +367,7 @@ def _nested(judged: list[Judged], chosen: Choice, groups: Any, metric: str) -> f
     """The mean of a metric where each group has the candidate that was chosen without it."""
     values = np.zeros(len(groups))
     for group, candidate in chosen.chosen.items():
-        values[groups == group] = _pooled(judged, float(candidate), metric)[groups == group]
+        values[groups == group] = _pooled(judged, Candidate.named(candidate), metric)[
+            groups == group
+        ]
     return float(values.mean())

@@ -107,7 +107,7 @@ def test_the_base_is_measured_as_it_is_used_later(
     def trained(_run: Any, _training: Any, start: Contract, model: Any) -> Any:
         """It loads the base itself where none is handed on."""
         model = model or load("base", start, fit.keeping_for(run.recipe, run.precision))
-        return Some(loaded=model, before={}, steps=3, seconds=1.0)
+        return Some(loaded=model, contract=start, before={}, steps=3, seconds=1.0)
 
     monkeypatch.setattr(fit, "fit", trained)
     found = fit.judge(run, training, (1.0,), (256,))  # type: ignore[arg-type]
@@ -117,6 +117,12 @@ def test_the_base_is_measured_as_it_is_used_later(
     else:
         assert loaded == [None, "less"]
         assert measured == [(None, 128), (None, 256), ("less", 128)]
+    measured.clear()
+    found = fit.judge(run, training, (1.0, 0.5), (256,), serves=(128, 256))  # type: ignore[arg-type]
+    assert [str(one) for one in found.candidates] == [
+        "1 at 128", "0.5 at 128", "1 at 256", "0.5 at 256",
+    ]  # fmt: skip
+    assert [length for _, length in measured[2:]] == [128, 128, 256, 256]
 
 
 def test_it_stops_between_two_steps(tiny: Path, tmp_path: Path) -> None:
