@@ -198,12 +198,13 @@ def test_the_other_presets_take_the_look_for_the_serving_length(tiny: Path, tmp_
 
 
 def test_the_base_at_its_best_length_has_to_be_beaten(tmp_path: Path) -> None:
-    from workbench.auto.fit import Judged
+    from workbench.auto.fit import Candidate, Judged
     from workbench.auto.folds import Material
     from workbench.auto.run import _chosen
 
     material = Material.of(FakeReader(animal_splits(96, 0)))  # type: ignore[arg-type]
     recipe = TrainEmbeddingRecipe(dataset="pets", model="m")
+    trained = Candidate(1.0, 256)
 
     def rounds(*lengths: int) -> list[Judged]:
         found = []
@@ -211,7 +212,7 @@ def test_the_base_at_its_best_length_has_to_be_beaten(tmp_path: Path) -> None:
             queries = material.queries[fold::3]
             values = {at: {recipe.metric: np.full(len(queries), at)} for at in (0.5, 0.55, 0.6)}
             at = dict.fromkeys(lengths, values[0.6])
-            one = Judged(queries, values[0.5], {1.0: values[0.55]}, 9, 4, 0.1, at)
+            one = Judged(queries, values[0.5], {trained: values[0.55]}, 9, 4, 0.1, at)
             one.write(tmp_path / "kept.npz")
             kept = Judged.read(tmp_path / "kept.npz")
             assert kept is not None
@@ -223,6 +224,44 @@ def test_the_base_at_its_best_length_has_to_be_beaten(tmp_path: Path) -> None:
     chosen, outcome = _chosen(recipe, material, rounds(512))
     assert not chosen.recommended and chosen.baseline == "512"
     assert outcome.baseline[recipe.metric] == pytest.approx(0.6)
+
+
+def test_the_trained_models_choose_the_serving_length(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base reads best up to another length than what is trained from it."""
+    from workbench.auto import asked
+    from workbench.auto import run as module
+
+    looked, judged = asked.look_of, module.judge
+
+    def shorter_is_better_for_the_base(*given: Any) -> Any:
+        look = looked(*given)
+        few = np.zeros(len(look.queries))
+        return replace(look, values={look.own: few, look.own // 2: few + 0.5})
+
+    def longer_is_better_for_the_trained(*given: Any, **named: Any) -> Any:
+        found = judged(*given, **named)
+        longest = max(one.length for one in found.candidates)
+        assert found.lengths.keys() == {longest}
+        candidates = {
+            one: {name: at + (one.length == longest) for name, at in values.items()}
+            for one, values in found.candidates.items()
+        }
+        return replace(found, candidates=candidates)
+
+    monkeypatch.setattr(asked, "look_of", shorter_is_better_for_the_base)
+    monkeypatch.setattr(module, "judge", longer_is_better_for_the_trained)
+    context = start(tmp_path)
+    result = train(context, tiny, max_rows=60)
+    own = max(one["length"] for one in result["look"]["lengths"])
+    decision = result["decisions"][0]
+    assert (decision["name"], decision["value"], decision["by"]) == (
+        "serving_length", own, "measured",
+    )  # fmt: skip
+    assert f" at {own // 2} tokens, " in decision["reason"]
+    assert result["passage_max_len"] == own
+    assert context.workspace.models.added[0].contract["passage_max_len"] == own
 
 
 def test_minutes_bound_the_steps(tiny: Path, tmp_path: Path) -> None:
