@@ -3,7 +3,7 @@
     python benchmarks/expert.py PAIRS.jsonl BASE OUTPUT
 
 PAIRS has lines {"anchor", "positive"}. Two epochs in batches of 32, 5e-5 with cosine decay after
-10% warm-up, no text twice in a batch left to chance, bf16 where it may be, the model's own lengths.
+10% warm-up, no text twice in a batch, bf16 where it may be, the model's own lengths.
 """
 
 import json
@@ -16,6 +16,7 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
+from sentence_transformers.base.training_args import BatchSamplers
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
 
@@ -28,6 +29,7 @@ def main(pairs: str, base: str, output: str, epochs: float = 2.0) -> None:
             output_dir=output,
             num_train_epochs=epochs,
             per_device_train_batch_size=32,
+            batch_sampler=BatchSamplers.NO_DUPLICATES,
             learning_rate=5e-5,
             lr_scheduler_type="cosine",
             warmup_steps=0.1,

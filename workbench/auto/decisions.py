@@ -48,6 +48,11 @@ def so_far(folder: Path) -> dict[str, Any]:
 
 #: How long, and in which batches: of kinds that say nothing else.
 USUAL = Schedule()
+#: Width of the model's layers, up to which a rate holds for all of its weights.
+RATES = ((512, 5e-5), (896, 2e-5))
+WIDE_RATE = 1e-5
+#: An adapter's optimum lies about ten times higher (Biderman et al. 2024; Schulman 2025).
+ADAPTER = 10
 #: Decoders, whose adapters are trained far below a width's rate times ten.
 DECODER_ADAPTER_RATE = 1e-4
 #: The rate of full fine-tuning of decoders.
@@ -101,17 +106,16 @@ def batch_size(queries: int, schedule: Schedule = USUAL) -> Decision:
     return Decision("batch_size", size, why, "rule")
 
 
-def learning_rate(
-    width: int, schedule: Schedule = USUAL, *, adapter: bool, decoder: bool
-) -> Decision:
+def learning_rate(width: int, *, adapter: bool, decoder: bool) -> Decision:
     """``width``: of the model's layers."""
     if decoder and adapter:
         return Decision("learning_rate", DECODER_ADAPTER_RATE, "for a decoder's adapter", "rule")
     if decoder:
         return Decision("learning_rate", DECODER_RATE, "for all weights of a decoder", "rule")
-    value = schedule.rate(width, adapter=adapter)
+    value = next((rate for most, rate in RATES if width <= most), WIDE_RATE)
     if adapter:
-        return Decision("learning_rate", value, f"for an adapter of a model {width:,} wide", "rule")
+        why = f"for an adapter, {ADAPTER} times the rate of all weights of a model {width:,} wide"
+        return Decision("learning_rate", round(value * ADAPTER, 10), why, "rule")
     return Decision("learning_rate", value, f"for all weights of a model {width:,} wide", "rule")
 
 
@@ -218,7 +222,7 @@ def scheduled(
     found = [
         max_steps(queries, size * recipe.gradient_accumulation, schedule),
         batch,
-        learning_rate(wide, schedule, adapter=recipe.method != "full", decoder=base.causal),
+        learning_rate(wide, adapter=recipe.method != "full", decoder=base.causal),
     ]
     if recipe.chosen_objective.rows != "teacher":
         # Else it learns the scores of the documents that the data gives.

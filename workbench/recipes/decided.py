@@ -4,7 +4,6 @@ A preset fills in a recipe; what a person gives beside it stays as it is. The co
 page both go through here, so that they start the same run.
 """
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -49,8 +48,8 @@ _INSTEAD: dict[str, Any] = {"epochs": 2.0}
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long a kind of model is trained by the rules, in which batches, and at which rate. The
-    constants were found on public sets (docs/experiments.md), and on no person's own."""
+    """How long a kind of model is trained by the rules, and in which batches. The constants were
+    found on public sets (docs/experiments.md), and on no person's own."""
 
     #: Passes over the training queries, within these bounds of steps.
     passes: float = 3
@@ -59,26 +58,10 @@ class Schedule:
     #: Up to so many training queries: the batch; and the batch of more.
     batches: tuple[tuple[int, int], ...] = ((300, 16), (2_000, 32))
     largest: int = 64
-    #: Width of the model's layers, up to which a rate holds for all of its weights, and the rate of
-    #: an adapter, whose optimum lies several times higher (Biderman et al. 2024; Schulman 2025).
-    rates: tuple[tuple[float, float, float], ...] = (
-        (512, 1e-4, 5e-4),
-        (896, 2e-5, 2e-4),
-        (math.inf, 1e-5, 1e-4),
-    )
 
     def batch(self, queries: int) -> int:
         """Queries to a step, of so many to train on."""
         return next((size for most, size in self.batches if queries < most), self.largest)
-
-    def rate(self, width: int, *, adapter: bool) -> float:
-        """Of a model whose layers are so wide."""
-        whole, of_adapter = next(two for most, *two in self.rates if width <= most)
-        return of_adapter if adapter else whole
-
-
-#: Of kinds whose models put candidates in order: twice the rate was tried for embedding models.
-ORDERING_RATES = ((512, 5e-5, 5e-4), *Schedule().rates[1:])
 
 
 class DecidedFields(Recipe):

@@ -9,13 +9,7 @@ from pydantic import field_validator
 from workbench.recipes import objectives
 from workbench.recipes.base import MODEL_FREE, Fit, OptionalPrompt, advanced, setting
 from workbench.recipes.data import SMALL_CLIP
-from workbench.recipes.decided import (
-    AUTO_PRESET,
-    DECISIONS,
-    ORDERING_RATES,
-    DecidedFields,
-    Schedule,
-)
+from workbench.recipes.decided import AUTO_PRESET, DECISIONS, DecidedFields, Schedule
 from workbench.recipes.train import TrainRecipe
 
 _objective = partial(advanced, group="objective")
@@ -67,7 +61,7 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
     objectives_of: ClassVar[str] = "reranker"
     #: A query with its documents is as many texts as several of another kind's, and a head of
     #: chance needs more steps than what was trained before.
-    schedule: ClassVar[Schedule] = Schedule(fewest=120, batches=(), largest=8, rates=ORDERING_RATES)
+    schedule: ClassVar[Schedule] = Schedule(fewest=120, batches=(), largest=8)
     finds_negatives: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "auto": AUTO_PRESET,
@@ -171,9 +165,7 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
 
     task: ClassVar[str] = "train-late-interaction"
     kind: ClassVar[str] = "late-interaction"
-    schedule: ClassVar[Schedule] = Schedule(
-        batches=((2_000, 16),), largest=32, rates=ORDERING_RATES
-    )
+    schedule: ClassVar[Schedule] = Schedule(batches=((2_000, 16),), largest=32)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "auto": AUTO_PRESET,
         "quick": {"epochs": 1.0, "batch_size": 16, "learning_rate": 1e-4, "negatives": 1},
