@@ -190,6 +190,8 @@ class Effort:
 
 #: Measuring a fold, as a share of the time of its training.
 MEASURING = 0.4
+#: Measuring the trained model on a general data set takes at most this share of the whole work.
+GENERAL = 0.1
 #: Steps are cut to this share before folds are given up.
 LEAST_SHARE = 0.5
 
@@ -208,7 +210,8 @@ def effort(seconds: float | None, per_step: float, final: int, fold: int, folds:
         return min(1.0, seconds / max(work(measured), 1e-9))
 
     if share(folds) >= LEAST_SHARE or not folds:
-        return Effort(folds, share(folds), max(0.0, seconds - work(folds)), per_step)
+        spare = max(0.0, seconds - work(folds) * (1 + GENERAL))
+        return Effort(folds, share(folds), spare, per_step)
     # With fewer steps still nothing is measured: something may be learnt all the same.
     measured = 1 if share(1) >= LEAST_SHARE / 2 else 0
     return Effort(measured, share(measured))

@@ -93,8 +93,13 @@ def test_less_time_means_fewer_steps_then_one_part_then_no_measuring() -> None:
     none = effort(10.0, 1.0, 100, 60, 3)
     assert none.folds == 0 and none.share == pytest.approx(0.1)
     assert fewer.spare == one.spare == none.spare == 0
-    assert effort(whole + 50, 1.0, 100, 60, 3).spare == pytest.approx(50)
-    assert effort(2 * whole, 2.0, 100, 60, 3).spare == 0
+
+
+def test_what_a_general_data_set_may_take_is_not_to_spare() -> None:
+    whole = 100 + 60 * (1 + decisions.MEASURING)
+    assert effort(1.1 * whole, 1.0, 100, 60, 1).spare == 0
+    assert effort(1.3 * whole, 1.0, 100, 60, 1).spare == pytest.approx(0.2 * whole)
+    assert effort(2.6 * whole, 2.0, 100, 60, 1).spare == pytest.approx(0.4 * whole)
 
 
 def test_a_temperature_is_decided_where_scores_are_divided_by_one() -> None:
