@@ -33,9 +33,12 @@ from workbench.errors import BadInput, JobCancelled, TrainingDiverged
 from workbench.models.contract import Contract
 from workbench.recipes.train import KINDS, TrainEmbeddingRecipe
 
-RULES: Settings = {"learning_rate": 1e-4, "negatives": 1, "temperature": 0.05}
+#: Of a model 384 wide, and what is tried beside it.
+RATE = float(decisions.learning_rate(384, adapter=False, decoder=False).value)
+FASTER, SLOWER = 2 * RATE, RATE / 2
+RULES: Settings = {"learning_rate": RATE, "negatives": 1, "temperature": 0.05}
 SPACE = {
-    "learning_rate": (1e-4, 2e-4, 5e-5),
+    "learning_rate": (RATE, FASTER, SLOWER),
     "negatives": (1, 0),
     "temperature": (0.05, 0.02, 0.1),
 }
@@ -84,7 +87,7 @@ class World:
 
 def worth(tried: Settings) -> float:
     """Best with twice the rate and a colder softmax; other changes do harm."""
-    rate = {1e-4: 0.0, 2e-4: 0.04, 5e-5: -0.02}[tried["learning_rate"]]
+    rate = {RATE: 0.0, FASTER: 0.04, SLOWER: -0.02}[tried["learning_rate"]]
     softmax = {0.05: 0.0, 0.02: 0.03, 0.1: -0.01}[tried["temperature"]]
     return 0.5 + rate + softmax - 0.03 * (tried["negatives"] == 0)
 
@@ -94,7 +97,9 @@ def worth(tried: Settings) -> float:
 
 def test_around_what_the_rules_say() -> None:
     assert space(*settings()) == SPACE
-    assert space(*settings(method="lora"))["learning_rate"] == (5e-4, 1e-3, 2.5e-4)
+    adapter = decisions.learning_rate(384, adapter=True, decoder=False).value
+    tried = space(*settings(method="lora"))["learning_rate"]
+    assert tried == (adapter, 2 * float(adapter), float(adapter) / 2)
 
 
 def test_no_temperature_of_kinds_whose_scores_are_no_cosines() -> None:
@@ -132,13 +137,13 @@ def test_the_rules_come_first_then_each_change_alone_then_what_was_ahead_togethe
     assert tried[0] == RULES
     for one in tried[1:6]:
         assert len(one.items() - RULES.items()) == 1
-    assert tried[6] == {**RULES, "learning_rate": 2e-4, "temperature": 0.02}
+    assert tried[6] == {**RULES, "learning_rate": FASTER, "temperature": 0.02}
     assert len({json.dumps(one, sort_keys=True) for one in tried}) == len(tried) == 18
 
 
 def test_the_order_hangs_on_the_seed_alone() -> None:
     first = [Tried(RULES, (0.5,), 1.0)]
-    assert upcoming(SPACE, first, 1) == {**RULES, "learning_rate": 2e-4}
+    assert upcoming(SPACE, first, 1) == {**RULES, "learning_rate": FASTER}
     runs = [World(worth) for _ in range(2)]
     assert runs[0].search() == runs[1].search()
 
@@ -163,7 +168,7 @@ def test_what_the_person_sees_of_it() -> None:
 
 def test_the_best_of_those_that_were_trained_to_the_end() -> None:
     found = best(World(worth).search())
-    assert found and found.settings == {**RULES, "learning_rate": 2e-4, "temperature": 0.02}
+    assert found and found.settings == {**RULES, "learning_rate": FASTER, "temperature": 0.02}
 
 
 def test_a_little_ahead_of_the_rules_is_luck() -> None:
@@ -176,7 +181,7 @@ def test_a_little_ahead_of_the_rules_is_luck() -> None:
 
 def test_a_training_that_fails_is_none_of_the_best() -> None:
     def trains(tried: Settings, rungs: Any, name: str, goes_on: GoesOn) -> None:
-        if tried["learning_rate"] > 6e-5:
+        if tried["learning_rate"] > SLOWER:
             goes_on(0.9)
             raise (TrainingDiverged if tried["negatives"] else BadInput)("It went wrong.", "")
         for at, _ in enumerate(rungs):
@@ -189,7 +194,7 @@ def test_a_training_that_fails_is_none_of_the_best() -> None:
     assert again[:5] == found and again[5].failed
     said = decided(settings()[1], found, "map@100", 320)
     rate = next(one for one in said if one.name == "learning_rate")
-    assert rate.value == 5e-5 and "with 0.0001 nothing was learnt" in rate.reason
+    assert rate.value == SLOWER and f"with {RATE:g} nothing was learnt" in rate.reason
     assert best(found[:2]) is None and decided(settings()[1], found[:2], "m", 3) == settings()[1]
 
 
@@ -290,7 +295,7 @@ def run(
 def test_what_was_found_is_decided_by_measuring_and_says_so(tmp_path: Path) -> None:
     world, found, asked = run(tmp_path, material())
     by = {one.name: one for one in found}
-    assert by["learning_rate"].value == 2e-4 and by["temperature"].value == 0.02
+    assert by["learning_rate"].value == FASTER and by["temperature"].value == 0.02
     assert by["negatives"].value == 1
     assert {one.name for one in found if one.by == "measured"} == set(SPACE)
     ((part, steps),) = asked
@@ -298,7 +303,7 @@ def test_what_was_found_is_decided_by_measuring_and_says_so(tmp_path: Path) -> N
     ended = sum(rung >= steps for _, rung in world.trained)
     assert by["learning_rate"].reason == (
         f"map@100 {0.57 * (0.5 + steps / 200):.3f} on {queries} queries against "
-        f"{0.5 * (0.5 + steps / 200):.3f} with 0.0001 and the rules' other settings; "
+        f"{0.5 * (0.5 + steps / 200):.3f} with {RATE:g} and the rules' other settings; "
         f"18 trials, {ended} trained to the end"
     )
     assert queries >= halving.CHOOSING and steps == len(part.train) // 20

@@ -205,6 +205,7 @@ def test_the_base_at_its_best_length_has_to_be_beaten(tmp_path: Path) -> None:
 
     material = Material.of(FakeReader(animal_splits(96, 0)))  # type: ignore[arg-type]
     recipe = TrainEmbeddingRecipe(dataset="pets", model="m")
+    trained = Candidate(1.0, 256)
 
     def rounds(*lengths: int) -> list[Judged]:
         found = []
@@ -212,8 +213,7 @@ def test_the_base_at_its_best_length_has_to_be_beaten(tmp_path: Path) -> None:
             queries = material.queries[fold::3]
             values = {at: {recipe.metric: np.full(len(queries), at)} for at in (0.5, 0.55, 0.6)}
             at = dict.fromkeys(lengths, values[0.6])
-            candidates = {Candidate(1.0, 256): values[0.55]}
-            one = Judged(queries, values[0.5], candidates, 9, 4, 0.1, at)
+            one = Judged(queries, values[0.5], {trained: values[0.55]}, 9, 4, 0.1, at)
             one.write(tmp_path / "kept.npz")
             kept = Judged.read(tmp_path / "kept.npz")
             assert kept is not None
