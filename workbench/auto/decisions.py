@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from workbench.models.contract import Contract
 from workbench.recipes.decided import Schedule
+from workbench.recipes.objectives import using
 
 #: A recipe of a kind whose settings can be decided.
 R = TypeVar("R", bound=Any)
@@ -137,6 +138,17 @@ def found_negatives(given: int, asked: int) -> Decision:
     return Decision("negatives", asked, why, "rule")
 
 
+def temperature(recipe: Any, contract: Any) -> Decision | None:
+    """Of kinds that decide it, where the objective has one: inner products of vectors that keep
+    their length are not divided by it, unless a person asks for that."""
+    of, objectives = using(recipe.objectives_of, "temperature")
+    divides = "temperature" in recipe.decidable and getattr(recipe, of) in objectives()
+    if not divides or not contract.normalize:
+        return None
+    why = "the usual one where texts are compared by cosine"
+    return Decision("temperature", recipe.temperature, why, "rule")
+
+
 def shorter_in_training(found: Decision, serving: int) -> Decision:
     """``found``: what the lengths of the texts ask for, below the ``serving`` length."""
     if int(found.value) <= TRAINED_LENGTH:
@@ -170,14 +182,20 @@ def held_out(queries: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How a run is to be carried out: ``folds`` models that are measured (1: one split is held
-    out; 0: nothing is measured), and its steps as a share of what the rule wants."""
+    out; 0: nothing is measured), and its steps as a share of what the rule wants. ``spare``:
+    seconds that are left when all of it is done; ``per_step``: those that a step takes (0 where
+    there is no limit, and nothing was timed)."""
 
     folds: int
     share: float
+    spare: float = 0.0
+    per_step: float = 0.0
 
 
 #: Measuring a fold, as a share of the time of its training.
 MEASURING = 0.4
+#: Measuring the trained model on a general data set takes at most this share of the whole work.
+GENERAL = 0.1
 #: Steps are cut to this share before folds are given up.
 LEAST_SHARE = 0.5
 
@@ -186,12 +204,18 @@ def effort(seconds: float | None, per_step: float, final: int, fold: int, folds:
     """``seconds`` are left (None: no limit), ``per_step`` is what a step takes; ``final`` and
     ``fold`` are the steps of the last training and of each fold's."""
 
+    if seconds is None:
+        return Effort(folds, 1.0)
+
+    def work(measured: int) -> float:
+        return (final + measured * fold * (1 + MEASURING)) * per_step
+
     def share(measured: int) -> float:
-        work = final + measured * fold * (1 + MEASURING)
-        return 1.0 if seconds is None else min(1.0, seconds / max(work * per_step, 1e-9))
+        return min(1.0, seconds / max(work(measured), 1e-9))
 
     if share(folds) >= LEAST_SHARE or not folds:
-        return Effort(folds, share(folds))
+        spare = max(0.0, seconds - work(folds) * (1 + GENERAL))
+        return Effort(folds, share(folds), spare, per_step)
     # With fewer steps still nothing is measured: something may be learnt all the same.
     measured = 1 if share(1) >= LEAST_SHARE / 2 else 0
     return Effort(measured, share(measured))
@@ -200,7 +224,7 @@ def effort(seconds: float | None, per_step: float, final: int, fold: int, folds:
 # A run's settings by the rules alone, where nothing is measured to decide them.
 
 #: What the rules say something of.
-RULED = ("max_steps", "batch_size", "learning_rate", "negatives")
+RULED = ("max_steps", "batch_size", "learning_rate", "negatives", "temperature")
 
 
 def scheduled(
@@ -228,5 +252,7 @@ def scheduled(
         # Else it learns the scores of the documents that the data gives.
         rule = found_negatives if recipe.finds_negatives else negatives
         found.append(rule(given, recipe.negatives))
+    if divided := temperature(recipe, base):
+        found.append(divided)
     ruled = [one for one in found if one.name in names]
     return recipe.model_copy(update={one.name: one.value for one in ruled}), ruled

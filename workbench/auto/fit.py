@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from storage.records import Job
 from workbench.auto.folds import Ints
+from workbench.auto.halving import GoesOn, Settings, Trains
 from workbench.errors import JobCancelled
 from workbench.evaluation.measure import Measured
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.training.averaging import Averaging, Weights, put_between, trained_weights
-from workbench.training.callbacks import Only
+from workbench.training.callbacks import Climb, Only, Rungs
 from workbench.training.dev import DevTask
 from workbench.training.loop import go, set_up
 from workbench.training.loss import keeping_for
@@ -46,14 +47,20 @@ class Fitted:
     before: Weights
 
 
-def fit(run: Run, training: Training, start: Contract, loaded: Any = None) -> Fitted:
+def fit(
+    run: Run,
+    training: Training,
+    start: Contract,
+    loaded: Any = None,
+    rungs: Rungs | None = None,
+) -> Fitted:
     """Train on the train split of the run's reader, and keep the model in memory.
 
     The run says everything else: recipe, base, device, precision. ``recipe.average_weights`` is the
     share of the last steps whose weights are averaged. ``loaded``: the base, where it is in memory
-    already, its weights kept as the method needs them; it is the one that is trained. Logs go to
-    the run's output folder. Raises :class:`JobCancelled` between two steps, and what training
-    raises.
+    already, its weights kept as the method needs them; it is the one that is trained. ``rungs``: it
+    may end before the last step. Logs go to the run's output folder. Raises
+    :class:`JobCancelled` between two steps, and what training raises.
     """
     recipe = run.recipe
     run = replace(run, dev=None, plan=None)
@@ -64,6 +71,9 @@ def fit(run: Run, training: Training, start: Contract, loaded: Any = None) -> Fi
     prepared, recorder, contract = set_up(run, training, start, loaded, cadence)
     if recipe.average_weights:
         prepared.trainer.add_callback(Averaging(recipe.average_weights))
+    if rungs:
+        # After the average: the last step's model has it.
+        prepared.trainer.add_callback(Climb(rungs, loaded.with_contract(contract)))
     before = trained_weights(loaded.model)
     began = time.monotonic()
     go(run, prepared.trainer, recorder)
@@ -142,6 +152,39 @@ class Part(JobContext):
     def note(self, message: str) -> None:
         if not self.quiet:
             self.context.note(message)
+
+
+class Unrecorded(Part):
+    """One of many trainings that are tried: the chart is for those that the run goes by."""
+
+    def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        pass
+
+    def forget_metrics_after(self, step: int) -> None:
+        pass
+
+
+def trier(run: Run, training: Training) -> Trains:
+    """Trains the run's model with other settings, in memory, and measures it on the run's dev split
+    after each rung; the recipe says how much of dev, and how many steps there are in all."""
+    recipe, place = run.recipe, Place(run.device, run.precision)
+    dev_task = training.dev(recipe, run.context, run.reader, run.output, place).dev_task
+
+    def trains(settings: Settings, rungs: tuple[int, ...], name: str, goes_on: GoesOn) -> None:
+        context = Unrecorded(run.context, name, 0)
+        one = replace(run, recipe=recipe.model_copy(update=settings), context=context)
+
+        def measured(model: Any) -> bool:
+            found = _measured(one, dev_task, model, "Measuring")
+            return goes_on(found.scores.means()[recipe.metric])
+
+        try:
+            fit(one, training, training.start(one.recipe, one.base), rungs=Rungs(rungs, measured))
+        finally:
+            # The trainer and its model stand in circles of references.
+            gc.collect()
+
+    return trains
 
 
 # One fold: a model is trained without some queries, and measured on them beside the base.

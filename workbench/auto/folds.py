@@ -287,6 +287,20 @@ def rounds(material: Material, folds: int, seed: int) -> list[Round]:
     return [Round(places[trains & ~judging], places[judging])]
 
 
+def choosing(material: Material, one: Round, wanted: int, seed: int) -> Round:
+    """Of the round's training queries so many (or hardly more) by which settings are chosen, and
+    the others, which train meanwhile. None that is dealt together with queries by which the round
+    judges: what was luck there would be luck here. Nobody chooses where there are too few."""
+    together = material.together[one.train]
+    apart = np.flatnonzero(~np.isin(together, material.together[one.judge]))
+    chooses = np.zeros(len(together), bool)
+    if len(apart) >= wanted:
+        chooses[apart[hold_out(together[apart], wanted, seed)]] = True
+    # Nor does one train that is dealt together with what chooses.
+    trains = ~np.isin(together, together[chooses])
+    return Round(one.train[trains], one.train[chooses])
+
+
 def groups_of(material: Material, found: Sequence[Ints], seed: int) -> Ints:
     """The group of each judging query, round by round, within which a choice is made by the other
     groups' alone: the rounds, or two parts of the only one. ``found``: each round's places."""

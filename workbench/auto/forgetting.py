@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.auto import decisions
 from workbench.auto.look_pool import RELEVANT, everywhere, hardest, judged, sampled
 from workbench.auto.run import Decided
 from workbench.comparison.names import DEPTH, HEADLINE, METRICS
@@ -36,7 +37,7 @@ QUERIES, DOCUMENTS = 100, 300
 #: With fewer queries nothing could be told.
 LEAST_QUERIES = 20
 #: Of the run's work.
-SHARE = 0.1
+SHARE = decisions.GENERAL
 #: Of a larger collection BM25 ranks the relevant documents and so many others.
 RANKED = 5_000
 #: Which queries are asked: the same ones in every run, so that the base's vectors are kept.

@@ -9,7 +9,8 @@ import gc
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from workbench.auto import decisions
 from workbench.auto.asked import FOLDER, Asked, Plan, asking, ratios, steps
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
-from workbench.auto.fit import Candidate, Floats, Judged, Part, Values, fit, judge
+from workbench.auto.fit import Candidate, Floats, Judged, Part, Values, fit, judge, trier
 from workbench.auto.folds import Material, Round, groups_of, rounds
 from workbench.auto.forecast import expectation
+from workbench.auto.halving import Halving, Trains
 from workbench.auto.look import Look, warnings
 from workbench.comparison import trained
 from workbench.comparison.trained import ORIGINAL
@@ -132,6 +134,10 @@ class _Deciding:
         effort = self._effort(recipe, material, planned)
         if effort.folds != len(planned):
             planned = rounds(material, effort.folds, recipe.seed)
+        settings = self._tried(Plan(recipe, material, planned, effort.share), settings, effort)
+        recipe = self._set(settings)
+        said = _ordered([*self.asked.decisions, *settings, *self._given(recipe)])
+        _write(replace(so_far, decisions=said))
         judged, notes = self._judged(Plan(recipe, material, planned, effort.share))
         final = max(1, round(recipe.max_steps * effort.share))
         recipe = recipe.model_copy(update={"max_steps": final})
@@ -166,6 +172,32 @@ class _Deciding:
             return found
         return [self.asked.training_length(), *found]
 
+    def _tried(self, plan: Plan, settings: list[Decision], effort: Effort) -> list[Decision]:
+        """The same settings, or what trials found, where there is time for them."""
+        recipe, folder = plan.recipe, self.run.output / FOLDER
+
+        def judges(part: Round) -> int:
+            return self.asked.judges(replace(plan, rounds=[part]), part)
+
+        def trains_on(part: Round, number: int) -> Trains:
+            view, sizes = self.asked.view(replace(plan, rounds=[part]), part)
+            sized = recipe.model_copy(update={"max_steps": number, **sizes})
+            run = replace(self.run, recipe=sized, reader=view, output=folder / "trials")
+            return trier(run, self.training)
+
+        halving = Halving(
+            recipe,
+            settings,
+            plan.material,
+            plan.rounds,
+            effort,
+            folder,
+            steps=partial(steps, recipe),
+            judges=judges,
+            trains_on=trains_on,
+        )
+        return halving.decided()
+
     def _set(self, settings: list[Decision]) -> Any:
         return self.run.recipe.model_copy(update={one.name: one.value for one in settings})
 
@@ -186,7 +218,7 @@ class _Deciding:
         left = recipe.minutes * 60 - (time.monotonic() - self.began)
         fold = max((steps(recipe, one) for one in planned), default=0)
         found = decisions.effort(max(left, 0.0), per_step, recipe.max_steps, fold, len(planned))
-        write_json(path, {"folds": found.folds, "share": found.share})
+        write_json(path, asdict(found))
         return found
 
     def _timed(self, recipe: Any, material: Material) -> float:

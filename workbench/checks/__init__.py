@@ -118,7 +118,8 @@ def by_rules(workspace: Workspace, recipe: TrainRecipe) -> tuple[TrainRecipe, in
     if limit := getattr(recipe, "minutes", None):
         said.append(
             f"The run keeps to {limit:g} minutes: it takes fewer steps, and measures on fewer "
-            "parts or none, where they do not suffice."
+            "parts or none, where they do not suffice. Where one part of many queries is measured "
+            "on and there is time to spare, it tries settings first."
         )
     return plain, sum(len(one.judge) for one in parts), said
 

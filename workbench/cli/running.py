@@ -287,7 +287,7 @@ def read_values(
                 f"There is no preset '{preset}' here.",
                 f"The presets are: {', '.join(recipe.presets)}.",
             )
-        start = with_preset(start, recipe.presets[preset])
+        start = with_preset(recipe, start, preset)
     given = {
         name.removeprefix(PREFIX): value
         for name, value in vars(args).items()

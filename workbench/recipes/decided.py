@@ -25,6 +25,7 @@ DECISIONS = (
     "batch_size",
     "learning_rate",
     "negatives",
+    "temperature",
     "blend",
 )
 #: In a recipe that is being written: whatever a person does not give. A recipe that was read says
@@ -77,15 +78,16 @@ class DecidedFields(Recipe):
         "",
         help="Which settings are decided by looking at the data and measuring, with commas "
         "between them: passage_max_len, max_steps, batch_size, learning_rate, negatives, blend, "
-        "and of embedding models serving_length; 'all' decides those that are not given, empty "
-        "trains as written.",
+        "and of embedding models serving_length and temperature; 'all' decides those that are not "
+        "given, empty trains as written.",
         group="schedule",
         max_length=500,
     )
     minutes: float | None = advanced(
         None,
-        help="About how long the whole run may take, where its steps are decided by measuring; "
-        "empty sets no limit.",
+        help="About how long the whole run may take, where its steps are decided by measuring: "
+        "with less time than it needs it takes fewer steps, with much more it tries settings; "
+        "empty sets no limit and tries none.",
         group="schedule",
         gt=0,
         le=100_000,
@@ -134,11 +136,13 @@ def left_to_decide(decided: Collection[str], given: Collection[str]) -> list[str
     return [name for name in decided if name not in given]
 
 
-def with_preset(before: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
-    """``before`` with a preset's values; one that decides all takes nothing of what it decides."""
-    kept = dict(before)
+def with_preset(recipe: type[Recipe], before: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """``before`` with the values of a recipe's preset; one that decides all takes nothing of what
+    it decides."""
+    kept, preset = dict(before), recipe.presets[name]
     if preset.get("auto") == ALL:
-        kept = {name: kept[name] for name in kept if name not in (*DECISIONS, *AS_WRITTEN)}
+        left = (*decidable(recipe), *AS_WRITTEN)
+        kept = {field: kept[field] for field in kept if field not in left}
     return {**kept, **preset}
 
 

@@ -20,8 +20,9 @@ class TrainCandidatesRecipe(DecidedFields, TrainRecipe):
     """What both kinds have: they are trained and judged on the candidates of a first stage."""
 
     #: They read as much as their contract says: no index is made that a length could be told by.
+    #: Nor is it known which temperatures are worth trying for scores that are no cosines.
     decidable: ClassVar[tuple[str, ...]] = tuple(
-        one for one in DECISIONS if one != "serving_length"
+        one for one in DECISIONS if one not in ("serving_length", "temperature")
     )
     #: Reading 50 candidates for each of 100 queries takes minutes on a CPU.
     evaluations: ClassVar[int] = 4

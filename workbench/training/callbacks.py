@@ -3,7 +3,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -279,3 +279,24 @@ class Only(Cadence):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         super().on_step_end(args, state, control)
         control.should_save = control.should_evaluate = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rungs:
+    """Steps after which a model that is trained is looked at: ``goes_on`` says whether it is
+    trained on."""
+
+    steps: tuple[int, ...]
+    goes_on: Callable[[Any], bool]
+
+
+class Climb(TrainerCallback):
+    """Looks at the model after each rung, and ends a training that is not to go on."""
+
+    def __init__(self, rungs: Rungs, loaded: Any) -> None:
+        self.rungs = rungs
+        self.loaded = loaded
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step in self.rungs.steps and not self.rungs.goes_on(self.loaded):
+            control.should_training_stop = True

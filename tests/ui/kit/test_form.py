@@ -268,7 +268,10 @@ def test_each_objective_says_when_it_is_right(recipe: type[Recipe]) -> None:
 
 
 #: Fields that Auto decides, and epochs, which say how many steps there are.
-DECIDED = {"passage_max_len", "max_steps", "batch_size", "learning_rate", "negatives", "epochs"}
+DECIDED = {
+    "passage_max_len", "max_steps", "batch_size", "learning_rate", "negatives", "temperature",
+    "epochs",
+}  # fmt: skip
 
 
 def auto(preset: str | None = "auto") -> form.Form:

@@ -1,12 +1,14 @@
 """Rerankers and late interaction by the preset auto: whole runs on tiny models, held against the
 first stage and, where the base is of the kind already, against the base."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.workbench.auto.test_run import stop_when, try_with_few
 from tests.workbench.training.fakes import (
     FakeContext,
     FakeReader,
@@ -15,6 +17,7 @@ from tests.workbench.training.fakes import (
     save_tiny_model,
     told_by_a_word,
 )
+from workbench.auto import halving
 from workbench.errors import JobCancelled
 from workbench.recipes.decided import Schedule
 from workbench.recipes.train_kinds import (
@@ -162,6 +165,24 @@ def test_late_interaction_begins_with_a_projection_and_is_held_against_the_first
     assert result["recommended"] in ("mine", BM25)
 
 
+def test_where_there_is_time_late_interaction_tries_settings_on_the_first_stage_s_candidates(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try_with_few(monkeypatch)
+    context = start(tmp_path, animal_splits(96, 24))
+    stop_when(context, "Trying settings: 2 of 4: Training")
+    decided = ",".join(TrainLateInteractionRecipe.decidable)
+    with pytest.raises(JobCancelled):
+        train(
+            TrainLateInteractionRecipe, context, tiny, token_dimensions=16, auto=decided,
+            minutes=1000,
+        )  # fmt: skip
+    kept = json.loads((context.folder / "output" / "auto" / halving.FILE).read_text())
+    assert kept["queries"] == 30
+    assert [one["settings"] for one in kept["trials"]] == [{"learning_rate": 5e-5, "negatives": 1}]
+    assert len(kept["trials"][0]["values"]) == 3
+
+
 @pytest.mark.usefixtures("short")
 def test_candidates_without_an_order_have_to_be_ordered_better_than_by_words(
     tiny: Path, tmp_path: Path
@@ -225,10 +246,10 @@ def _looked_up(context: FakeContext, base: Path) -> Any:
 
 
 def test_the_rounds_are_kept_with_every_order(tmp_path: Path) -> None:
-    from workbench.auto.fit import Judged
+    from workbench.auto.fit import Candidate, Judged
 
     values = {"map@100": np.array([0.1, 0.2])}
-    one = Judged(np.array([3, 5]), {}, {1.0: values}, 9, 4, 0.1, {}, {BM25: values})
+    one = Judged(np.array([3, 5]), {}, {Candidate(1.0, 256): values}, 9, 4, 0.1, {}, {BM25: values})
     one.write(tmp_path / "kept.npz")
     kept = Judged.read(tmp_path / "kept.npz")
     assert kept is not None and kept.base == {} and list(kept.orders) == [BM25]

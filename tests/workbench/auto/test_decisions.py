@@ -80,7 +80,8 @@ def test_given_negatives_are_taken_and_none_is_made_up() -> None:
 
 def test_without_a_limit_everything_is_done() -> None:
     assert effort(None, 10.0, 100, 60, 3) == Effort(3, 1.0)
-    assert effort(1e6, 1.0, 100, 60, 3) == Effort(3, 1.0)
+    much = effort(1e6, 1.0, 100, 60, 3)
+    assert (much.folds, much.share) == (3, 1.0)
 
 
 def test_less_time_means_fewer_steps_then_one_part_then_no_measuring() -> None:
@@ -91,3 +92,20 @@ def test_less_time_means_fewer_steps_then_one_part_then_no_measuring() -> None:
     assert one.folds == 1 and one.share > 0.4
     none = effort(10.0, 1.0, 100, 60, 3)
     assert none.folds == 0 and none.share == pytest.approx(0.1)
+    assert fewer.spare == one.spare == none.spare == 0
+
+
+def test_what_a_general_data_set_may_take_is_not_to_spare() -> None:
+    whole = 100 + 60 * (1 + decisions.MEASURING)
+    assert effort(1.1 * whole, 1.0, 100, 60, 1).spare == 0
+    assert effort(1.3 * whole, 1.0, 100, 60, 1).spare == pytest.approx(0.2 * whole)
+    assert effort(2.6 * whole, 2.0, 100, 60, 1).spare == pytest.approx(0.4 * whole)
+
+
+def test_a_temperature_is_decided_where_scores_are_divided_by_one() -> None:
+    recipe = TrainEmbeddingRecipe.read({"dataset": "d"})
+    found = decisions.temperature(recipe, Contract())
+    assert found and (found.value, found.by) == (recipe.temperature, "rule")
+    assert decisions.temperature(recipe, Contract(normalize=False)) is None
+    other = TrainEmbeddingRecipe.read({"dataset": "d", "objective": "margin-mse"})
+    assert decisions.temperature(other, Contract()) is None

@@ -14,6 +14,7 @@ from tests.workbench.training.fakes import (
     animal_splits,
     animals_job,
 )
+from workbench.auto import decisions, halving
 from workbench.auto.decisions import so_far
 from workbench.comparison.trained import expected
 from workbench.errors import JobCancelled
@@ -292,3 +293,64 @@ def test_one_of_several_processes_takes_the_look(
     assert module.look_of(first, training) == "the look"  # type: ignore[arg-type, comparison-overlap]
     assert module.look_of(other, training) == "what it was told"  # type: ignore[arg-type, comparison-overlap]
     assert taken == [1]
+
+
+def try_with_few(patch: pytest.MonkeyPatch) -> None:
+    """Settings are tried with few queries, and no step is timed."""
+    from workbench.auto.run import _Deciding
+
+    for where, name, value in (
+        (decisions, "FOLDED", 60), (decisions, "FEWEST_HELD", 30), (halving, "CHOOSING", 30),
+        (halving, "MOST_CHOOSING", 40), (halving, "MOST", 4),
+        (_Deciding, "_timed", lambda *_: 1.0),
+    ):  # fmt: skip
+        patch.setattr(where, name, value)
+
+
+def test_where_there_is_time_settings_are_tried_and_a_resumed_job_goes_on_with_them(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try_with_few(monkeypatch)
+    context = start(tmp_path)
+    stop_when(context, "Trying settings: 2 of 4: Training")
+    with pytest.raises(JobCancelled):
+        train(context, tiny, minutes=1000)
+    file = context.folder / "output" / "auto" / halving.FILE
+    (first,) = json.loads(file.read_text())["trials"]
+    assert first["settings"] == {"negatives": 1, "temperature": 0.05} and len(first["values"]) == 3
+    assert first["values"][2] > first["values"][0]
+    context.resuming, context.cancelled = True, False
+    context.messages.clear()
+    stop_when(context, "never")
+    result = train(context, tiny, minutes=1000)
+    assert "Trying settings: 1 of 4: Training" not in context.messages
+    assert "Trying settings: 4 of 4: Measuring" in context.messages
+    trials = json.loads(file.read_text())["trials"]
+    assert [one["settings"] for one in trials] == [
+        {"negatives": 1, "temperature": 0.05}, {"negatives": 0, "temperature": 0.05},
+        {"negatives": 1, "temperature": 0.02}, {"negatives": 1, "temperature": 0.1},
+    ]  # fmt: skip
+    assert trials[0] == first
+    decided = {one["name"]: one for one in result["decisions"]}
+    chosen = {one: decided[one]["value"] for one in ("negatives", "temperature")}
+    assert chosen in [one["settings"] for one in trials if len(one["values"]) == 3]
+    assert all("on 30 queries" in decided[one]["reason"] for one in chosen)
+    assert {decided[one]["by"] for one in chosen} == {"measured"}
+    assert decided["learning_rate"]["by"] == "you"
+    config = json.loads((context.folder / "output" / "training_config.json").read_text())
+    assert {one: config[one] for one in chosen} == chosen
+    # Of what was tried the chart has nothing, and nothing is saved.
+    assert [step for step, _ in context.of("train")] == list(range(1, 2 * 24 + 1))
+    assert result["dev_queries"] == 30 and result["folds"] == 1
+    assert list(file.parent.rglob("*.safetensors")) == []
+
+
+def stop_when(context: FakeContext, said: str) -> None:
+    """The person asks to stop when this is the progress."""
+    tell = FakeContext.progress
+
+    def progress(done: float, total: Any = None, unit: str = "", message: str = "") -> None:
+        tell(context, done, total, unit, message)
+        context.cancelled = context.cancelled or message == said
+
+    context.progress = progress  # type: ignore[method-assign]

@@ -80,10 +80,10 @@ def test_what_a_file_says_beside_all_is_given() -> None:
 
 def test_a_preset_decides_anew_what_an_earlier_run_had() -> None:
     earlier = read(epochs=3.0, learning_rate=1e-5, seed=7).model_dump(mode="json")
-    start = with_preset(earlier, TrainEmbeddingRecipe.presets["auto"])
+    start = with_preset(TrainEmbeddingRecipe, earlier, "auto")
     made = read(**started_from(TrainEmbeddingRecipe, start, {}))
     assert made.decides == DECISIONS and made.seed == 7
-    quick = with_preset(earlier, TrainEmbeddingRecipe.presets["quick"])
+    quick = with_preset(TrainEmbeddingRecipe, earlier, "quick")
     assert quick == {**earlier, **TrainEmbeddingRecipe.presets["quick"]}
 
 
@@ -136,13 +136,18 @@ def test_kinds_that_nothing_is_decided_for_keep_their_presets() -> None:
 
 
 @pytest.mark.parametrize("kind", ["reranker", "late-interaction"])
-def test_kinds_that_order_candidates_decide_all_but_the_serving_length(kind: str) -> None:
+def test_kinds_that_order_candidates_decide_no_serving_length_and_no_temperature(
+    kind: str,
+) -> None:
     recipe = KINDS[kind]
+    decided = tuple(one for one in DECISIONS if one not in ("serving_length", "temperature"))
     assert next(iter(recipe.presets)) == "auto"
-    assert decidable(recipe) == DECISIONS[1:]
+    assert decidable(recipe) == decided
     values = started_from(recipe, recipe.presets["auto"], {"negatives": 2})
     made = recipe.read({"dataset": "d", **values})
-    assert made.decides == tuple(one for one in DECISIONS[1:] if one != "negatives")
+    assert made.decides == tuple(one for one in decided if one != "negatives")
+    earlier = {"temperature": 0.3, "learning_rate": 1e-5}
+    assert with_preset(recipe, earlier, "auto") == {"temperature": 0.3, **recipe.presets["auto"]}
     assert recipe.read({"dataset": "d", **recipe.presets["balanced"]}).decides == ()
     with pytest.raises(BadRecipe, match="'serving_length' is none of passage_max_len"):
         recipe.read({"dataset": "d", "auto": "serving_length"})
