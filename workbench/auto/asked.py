@@ -8,6 +8,7 @@ its order, and the base where that is a model of their kind already.
 Worker processes only.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -16,7 +17,17 @@ import numpy as np
 
 from workbench.auto import decisions
 from workbench.auto.decisions import Decision
-from workbench.auto.folds import MEASURED, TRAINED, Dealt, Material, Round, dealt, judges, room
+from workbench.auto.folds import (
+    MEASURED,
+    TRAINED,
+    Dealt,
+    Ints,
+    Material,
+    Round,
+    dealt,
+    judges,
+    room,
+)
 from workbench.auto.look import (
     Look,
     length_for,
@@ -121,6 +132,10 @@ class Asked(Protocol):
         """The data set as a round sees it, and the recipe's fields that say how much is asked."""
         ...
 
+    def mined(self, recipe: Any, material: Material) -> Mapping[int, Ints]:
+        """Query -> negatives that the look found, where they are asked for and not given."""
+        ...
+
     def unmeasured(self) -> Outcome:
         """Of a run without queries to judge by."""
         ...
@@ -192,8 +207,12 @@ class Searching:
 
     def view(self, plan: Plan, one: Round) -> tuple[Dealt, dict[str, Any]]:
         most = self._room(plan, one)
-        view, documents = dealt(plan.material, one, self.look.words, most, plan.recipe.seed)
+        mined = self.mined(plan.recipe, plan.material)
+        view, documents = dealt(plan.material, one, self.look.words, most, plan.recipe.seed, mined)
         return view, {"dev_queries": None, "dev_documents": documents}
+
+    def mined(self, recipe: Any, material: Material) -> Mapping[int, Ints]:
+        return self.look.mined if material.lacks_negatives(recipe) else {}
 
     def unmeasured(self) -> Outcome:
         return Outcome.unmeasured(self.run.recipe.metric)
@@ -256,6 +275,10 @@ class Ordering:
         view = Dealt(material.reader, material.queries[one.train], material.queries[one.judge])
         queries, candidates = self._sizes(plan, one)
         return view, {"dev_queries": queries, "candidates": candidates}
+
+    def mined(self, recipe: Any, material: Material) -> Mapping[int, Ints]:  # noqa: ARG002
+        """None: a reranker's first stage finds them, and late interaction takes what is given."""
+        return {}
 
     def unmeasured(self) -> Outcome:
         instead = "" if self.blends else FIRST_STAGE

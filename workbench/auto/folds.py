@@ -27,8 +27,9 @@ Ints = NDArray[np.int64]
 
 #: The splits whose queries are dealt; test is never read.
 DEALT = ("train", "dev")
-#: What candidates that were found by the look are called.
-HARD = "hard"
+#: What candidates that were found by the look are called: of queries that judge, and negatives of
+#: those that train.
+HARD, BY_LOOK = "hard", f"{MINED}look"
 #: Clusters are kept whole where there are so many for each fold, and none has more than this share
 #: of the queries: folds are about as large as each other then.
 CLUSTERS_PER_FOLD, LARGEST_CLUSTER = 2, 0.5
@@ -41,8 +42,9 @@ class Dealt(DatasetReader):
     another way; rows keep their numbers, and test has none.
 
     ``train`` and ``dev``: rows of queries; what is in neither is left out. ``hard``: more
-    candidates of dev queries by their row, best first. What reads queries and edges by position
-    (``edges``, ``page``, ``queries_between``) reads the whole data set as it is.
+    candidates of dev queries by their row, best first; ``mined``: negatives of train queries. What
+    reads queries and edges by position (``edges``, ``page``, ``queries_between``) reads the whole
+    data set as it is.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Dealt(DatasetReader):
         train: Ints,
         dev: Ints,
         hard: Mapping[int, Sequence[int]] | None = None,
+        mined: Mapping[int, Ints | Sequence[int]] | None = None,
     ) -> None:
         self.name, self.summary = source.name, source.summary
         self.manifest, self._folder = source.manifest, source.folder
@@ -61,6 +64,7 @@ class Dealt(DatasetReader):
             "test": np.zeros(0, np.int64),
         }
         self.hard = hard or {}
+        self.mined: Mapping[int, Ints | Sequence[int]] = mined or {}
 
     @property
     def version(self) -> int:
@@ -95,15 +99,17 @@ class Dealt(DatasetReader):
         return found.filter(pa.array(~judging | (found["grade"].to_numpy() >= 1), pa.bool_()))
 
     def candidates(self, split: str | None = None) -> pa.Table:
-        found = self._edges_of(self.source.candidates, split)
-        if "dev" not in self._chosen(split) or not self.hard:
-            return found
-        # What was mined for them may be what the base ranks first.
-        mined = pc.fill_null(pc.starts_with(found["origin"], MINED), False).to_numpy()
-        judges = np.isin(found["query"].to_numpy(), self.rows["dev"])
-        found = found.filter(pa.array(~(mined & judges), pa.bool_()))
-        more = [found, _hard(self.hard, self.rows["dev"], found.schema)]
-        return pa.concat_tables(more).sort_by("query")
+        found, chosen = self._edges_of(self.source.candidates, split), self._chosen(split)
+        more = list[pa.Table]()
+        if "dev" in chosen and self.hard:
+            # What was mined for them may be what the base ranks first.
+            mined = pc.fill_null(pc.starts_with(found["origin"], MINED), False).to_numpy()
+            judges = np.isin(found["query"].to_numpy(), self.rows["dev"])
+            found = found.filter(pa.array(~(mined & judges), pa.bool_()))
+            more.append(_ranked(self.hard, self.rows["dev"], HARD, found.schema))
+        if "train" in chosen and self.mined:
+            more.append(_ranked(self.mined, self.rows["train"], BY_LOOK, found.schema))
+        return pa.concat_tables([found, *more]).sort_by("query") if more else found
 
     def _queries_of(self, split: str) -> pa.Table:
         tables = [self.source.queries(name) for name in DEALT]
@@ -125,10 +131,12 @@ def _at(table: pa.Table, column: str, rows: Ints) -> pa.Table:
     return table.filter(pa.array(np.isin(table[column].to_numpy(), rows), pa.bool_()))
 
 
-def _hard(found: Mapping[int, Sequence[int]], queries: Ints, schema: pa.Schema) -> pa.Table:
-    """The hard candidates of these queries, ranked from 1 on."""
+def _ranked(
+    found: Mapping[int, Ints | Sequence[int]], queries: Ints, origin: str, schema: pa.Schema
+) -> pa.Table:
+    """The candidates found for these queries, ranked from 1 on."""
     lines = [
-        {"query": query, "document": int(one), "origin": HARD, "rank": at}
+        {"query": query, "document": int(one), "origin": origin, "rank": at}
         for query in queries.tolist()
         for at, one in enumerate(found.get(query, ()), start=1)
     ]
@@ -255,9 +263,15 @@ class Material:
             len(given),
         )
 
-    def everything(self) -> Dealt:
-        """What the model that is kept is trained on; nothing judges."""
-        return Dealt(self.reader, self.queries[self.trains], self.queries[:0])
+    def lacks_negatives(self, recipe: Any) -> bool:
+        """Whether an embedding model's recipe asks for negatives where the data brings none."""
+        if recipe.kind != "embedding" or recipe.chosen_objective.rows == "teacher":
+            return False  # No look mines for other kinds; a teacher has scored what is given.
+        return recipe.negatives > 0 and not self.with_negatives
+
+    def everything(self, mined: Mapping[int, Ints | Sequence[int]] | None = None) -> Dealt:
+        """What the model that is kept is trained on; nothing judges. ``mined``: negatives."""
+        return Dealt(self.reader, self.queries[self.trains], self.queries[:0], mined=mined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,13 +337,19 @@ def judges(material: Material, one: Round, most: int, seed: int) -> Ints:
 
 
 def dealt(
-    material: Material, one: Round, hard: Mapping[int, Ints | Sequence[int]], most: int, seed: int
+    material: Material,
+    one: Round,
+    hard: Mapping[int, Ints | Sequence[int]],
+    most: int,
+    seed: int,
+    mined: Mapping[int, Ints | Sequence[int]] | None = None,
 ) -> tuple[Dealt, int]:
     """The data set as a round sees it, and how many documents its judging queries search: the
     relevant ones, then what is hardest to tell from it, then others by chance. ``most``: of these.
     ``hard``: query -> documents, by a ranking that is neither the base's nor a trained model's. The
     base's first documents are those that it puts too high; a model that is no better, only
-    different, ranks them lower by chance, and its own first documents are not there.
+    different, ranks them lower by chance, and its own first documents are not there. ``mined``:
+    negatives of queries, of which those that train get theirs.
     """
     asked = material.queries[judges(material, one, most, seed)]
     searched = {document for query in asked.tolist() for document in material.relevant[query]}
@@ -340,7 +360,7 @@ def dealt(
             if rank < len(hard.get(query, ())) and len(searched) < most:
                 mine.append(int(hard[query][rank]))
                 searched.add(mine[-1])
-    view = Dealt(material.reader, material.queries[one.train], asked, found)
+    view = Dealt(material.reader, material.queries[one.train], asked, found, mined)
     return view, max(len(searched), min(most, int(material.reader.counts["documents"])))
 
 

@@ -27,7 +27,7 @@ Rows = NDArray[np.int64]
 
 JSON_FILE, ARRAYS_FILE = "look.json", "look.npz"
 #: Raised when what is kept changes its meaning.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,13 @@ class Look:
     values: Mapping[int, Floats]
     #: (n,) AP of BM25 over the same documents.
     bm25: Floats
-    #: Row of a judged query, asked or not -> documents that are hard for it, the hardest first.
-    hard: Mapping[int, Rows]
-    #: The same by BM25 alone, fewer: what a model is judged among. The base's own first documents
-    #: are where the base errs; among them any other model looks better than it is.
+    #: Row of a query that was asked -> documents that the base ranks first and that probably do not
+    #: answer it (:func:`workbench.auto.look_pool.mined_negatives`), the hardest first: what a model
+    #: may be trained with.
+    mined: Mapping[int, Rows]
+    #: Row of a judged query, asked or not -> BM25's first that are not relevant: what a model is
+    #: judged among. The base's own first documents are where the base errs; among them any other
+    #: model looks better than it is.
     words: Mapping[int, Rows]
     #: Rows of the documents searched, ascending; and how many the data set has.
     rows: Rows
@@ -81,7 +84,7 @@ class Look:
     @property
     def judged(self) -> int:
         """How many judged queries train and dev have, asked or not."""
-        return max(len(self.hard), len(self.queries))
+        return max(len(self.words), len(self.queries))
 
     @property
     def lengths(self) -> list[int]:
@@ -123,7 +126,7 @@ class Look:
             "bm25": self.bm25,
             "rows": self.rows,
             "positives": self.positives,
-            **_listed("hard", self.hard),
+            **_listed("mined", self.mined),
             **_listed("words", self.words),
             **{f"length_{length}": values for length, values in self.values.items()},
         }
@@ -192,7 +195,7 @@ def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Look:
         clusters=arrays["clusters"],
         values={length: arrays[f"length_{length}"] for length in about["lengths"]},
         bm25=arrays["bm25"],
-        hard=_by_query(arrays, "hard"),
+        mined=_by_query(arrays, "mined"),
         words=_by_query(arrays, "words"),
         rows=arrays["rows"],
         corpus=about["corpus"],

@@ -6,7 +6,7 @@ query until there is no room for more: documents by chance are easy, and a model
 them looks better than it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,9 +31,10 @@ from workbench.evaluation.pool import (
     read_judgments,
 )
 from workbench.mining.mine import excluded_documents, positives_of
-from workbench.mining.rules import TextKeys, screen
+from workbench.mining.rules import TextKeys, below_positives, screen
 
 Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 #: The most queries that a base is measured by, and documents that it encodes.
 QUERIES, DOCUMENTS = 1_500, 3_000
@@ -46,10 +47,11 @@ TOKENS_PER_QUERY, LEAST_TOKENS, MOST_TOKENS = 400, 150_000, 1_000_000
 RELEVANT = 2 / 3
 #: A collection that is larger is a sample of so many documents to BM25.
 INDEXED = 200_000
-#: From each ranking, as hard negatives of a query.
-HARD = 50
-#: From BM25's, as documents that a query's model is judged among.
-WORDS = 10
+#: Of BM25's first documents for a query so many are looked at, and so many stay, as documents that
+#: its model is judged among.
+FIRST, WORDS = 50, 10
+#: Negatives that a query gets by the base's ranking: several, so that each pass has others.
+MINED = 10
 
 
 @dataclass(frozen=True)
@@ -185,35 +187,64 @@ def hardest(asked: Asked, ranked: Rows, most: int) -> Rows:
     return chosen
 
 
-def hard_negatives(ground: Ground, ranked: Run) -> dict[int, Rows]:
-    """Query row -> documents that are near it and not relevant to it, the hardest first: those of
-    ``ranked`` (the pool's queries) and BM25's in turn. Neither the query itself, nor what has the
-    words of a relevant document, is among them; of queries that the base was not asked, BM25's."""
-    own, words = ranked.documents[:, :HARD], ground.bm25.documents[:, :HARD]
-    both = np.full((len(ground.bm25.documents), 2 * HARD), -1, np.int64)
-    both[ground.places, 0 : 2 * own.shape[1] : 2] = own
-    both[:, 1 : 2 * words.shape[1] : 2] = words
-    return _not_right(ground, both, 2 * HARD)
+def mined_negatives(ground: Ground, ranked: Run) -> dict[int, Rows]:
+    """Query row -> at most :data:`MINED` documents that the base puts near it and that probably do
+    not answer it, the hardest first. ``ranked``: the base's ranking for the pool's queries.
+
+    They are not relevant to the query nor to one of the same words, do not say what a relevant one
+    says, and their score is below that of every relevant document by the margin of
+    :func:`below_positives`. A query whose relevant documents are not all ranked has none: what is
+    ranked is above them. Nor has one that the base was not asked, as BM25's documents have no score
+    that could be held against the relevant one's.
+    """
+    shape = len(ground.bm25.documents), ranked.documents.shape[1]
+    found = Run(np.full(shape, -1, np.int64), np.zeros(shape, np.float32))
+    found.documents[ground.places] = ranked.documents
+    found.scores[ground.places] = ranked.scores
+    floors = _lowest_of_relevant(ground, ranked)
+    near = {
+        query: (documents.tolist(), scores.tolist())
+        for query, documents, scores in _not_right(ground, found, shape[1])
+        if query in floors
+    }
+    kept = below_positives(near, floors, most=MINED)
+    return {query: np.array(kept.get(query, []), np.int64) for query in floors}
+
+
+def _lowest_of_relevant(ground: Ground, ranked: Run) -> dict[int, float]:
+    """Query row -> the lowest score of its relevant documents, where all of them are ranked."""
+    some = ground.asked.some(ground.places)
+    lines = zip(some.rows.tolist(), some.relevant(), ranked.documents, ranked.scores, strict=True)
+    found = dict[int, float]()
+    for query, relevant, documents, scores in lines:
+        right = np.isin(documents, relevant)
+        if right.sum() == len(relevant):
+            found[query] = float(scores[right].min())
+    return found
 
 
 def bm25_negatives(ground: Ground) -> dict[int, Rows]:
-    """The same of BM25's ranking alone, at most :data:`WORDS` of each query."""
-    return _not_right(ground, ground.bm25.documents[:, :HARD], WORDS)
+    """Query row -> at most :data:`WORDS` of BM25's first documents that are not relevant to it."""
+    first = ground.bm25.documents[:, :FIRST]
+    run = Run(first, np.zeros(first.shape, np.float32))
+    return {query: documents for query, documents, _ in _not_right(ground, run, WORDS)}
 
 
-def _not_right(ground: Ground, ranked: Rows, most: int) -> dict[int, Rows]:
-    """Query row -> at most so many of its documents in ``ranked`` (judged queries, depth; -1 for
-    none) that are not relevant, nor say what a relevant one says, nor are the query itself."""
+def _not_right(ground: Ground, ranked: Run, most: int) -> Iterator[tuple[int, Rows, Floats]]:
+    """Of each judged query at most so many of its documents in ``ranked`` (judged queries, depth;
+    -1 for none), and their scores, that are not relevant, nor say what a relevant one says, nor are
+    the query itself."""
     pool = ground.everywhere
     positives = positives_of(pool)
     known = query_itself(ground.asked.reader, ground.asked.table)
     itself = [np.array(known.get(query, []), np.int64) for query in pool.queries.tolist()]
     shut = excluded_documents(pool, positives)
-    keys = TextKeys(ground.asked.reader, np.concatenate([ranked[ranked >= 0], *shut, *itself]))
-    run = Run(ranked, np.zeros(ranked.shape, np.float32))
-    left, _ = screen(run, shut, itself, keys, most)
-    lines = zip(pool.queries.tolist(), left.documents, strict=True)
-    return {query: line[line >= 0] for query, line in lines}
+    rows = np.concatenate([ranked.documents[ranked.documents >= 0], *shut, *itself])
+    left, _ = screen(ranked, shut, itself, TextKeys(ground.asked.reader, rows), most)
+    for query, documents, scores in zip(
+        pool.queries.tolist(), left.documents, left.scores, strict=True
+    ):
+        yield query, documents[documents >= 0], scores[documents >= 0]
 
 
 def everywhere(asked: Asked, seed: int, exclude: str = AUTO, most: int = INDEXED) -> Pool:

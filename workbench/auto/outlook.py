@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from workbench.auto.forecast import expectation
-from workbench.auto.look import Look, unreadable
+from workbench.auto.look import unreadable
 from workbench.auto.look_pool import everywhere, judged
 from workbench.auto.readable import UNREADABLE, Texts, Tokens, unknown_share
-from workbench.auto.take import FOLDER, kept_at
+from workbench.auto.take import kept_look
 from workbench.comparison import trained
 from workbench.comparison.names import DEPTH, HEADLINE
 from workbench.data.reader import DatasetReader
@@ -103,19 +103,7 @@ def _forecast(
     workspace: Workspace, recipe: TrainRecipe, reader: DatasetReader, model: ResolvedModel
 ) -> dict[str, float] | None:
     """By the look that the run would find in the home; None where it has to take one first."""
-    # Telling which look is the model's takes reading its files.
-    if model.contract is None or not (workspace.home / FOLDER).is_dir():
-        return None
-    kept = kept_at(
-        workspace.home,
-        model,
-        model.contract,
-        workspace.datasets.get(recipe.dataset).id,
-        reader.version,
-        recipe.seed,
-        recipe.exclude_query_document,
-    )
-    look = Look.read(kept)
+    look = kept_look(workspace, recipe, reader, model)
     return expectation(workspace, recipe, look.summary()) if look else None
 
 

@@ -27,6 +27,7 @@ from workbench.auto.look import Look, warnings
 from workbench.comparison import trained
 from workbench.comparison.trained import ORIGINAL
 from workbench.errors import BadInput
+from workbench.mining.rules import MARGIN
 from workbench.recipes.decided import DECISIONS, decidable
 from workbench.training.dev import BASELINE_FILE
 from workbench.training.loop import with_dev
@@ -37,6 +38,11 @@ EFFORT = "effort.json"
 #: Steps by which the time of one is told, where a person says how long the run may take.
 TIMED = 4
 ALL_QUERIES = "Training on all queries"
+#: Of negatives that a person asks for and the data does not bring.
+MINED_BY = (
+    "as you set it; the data gives none, so they are mined: documents that the base ranks first, "
+    f"at least {MARGIN:.0%} below the relevant ones"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ class _Deciding:
         queries = min(material.training, self.run.recipe.max_rows or material.training)
         settings = self._settings(material, queries)
         recipe = self._set(settings)
-        said = _ordered([*self.asked.decisions, *settings, *self._given(recipe)])
+        said = _ordered([*self.asked.decisions, *settings, *self._given(recipe, material)])
         _write(replace(so_far, decisions=said))
         folds = decisions.FOLDS if queries < decisions.FOLDED else 1
         planned = rounds(material, folds, recipe.seed)
@@ -143,9 +149,10 @@ class _Deciding:
         recipe = recipe.model_copy(update={"max_steps": final})
         after = sum(one.steps for one in judged)
         context = Part(self.run.context, ALL_QUERIES, after, quiet=False, mark=(0, 0))
-        run = replace(self.run, recipe=recipe, reader=material.everything(), context=context)
+        everything = material.everything(self.asked.mined(recipe, material))
+        run = replace(self.run, recipe=recipe, reader=everything, context=context)
         shortened = _shortened(settings, effort, final)
-        made = [*self.asked.decisions, *shortened, *self._given(recipe)]
+        made = [*self.asked.decisions, *shortened, *self._given(recipe, material)]
         notes += self.asked.warnings
         look = self.asked.look
         if not judged:
@@ -201,11 +208,14 @@ class _Deciding:
     def _set(self, settings: list[Decision]) -> Any:
         return self.run.recipe.model_copy(update={one.name: one.value for one in settings})
 
-    def _given(self, recipe: Any) -> list[Decision]:
+    def _given(self, recipe: Any, material: Material) -> list[Decision]:
         """What a person decides instead, in the list of decisions."""
         can = decidable(type(recipe))
         names = [name for name in can if name not in recipe.decides and hasattr(recipe, name)]
-        return [Decision(name, getattr(recipe, name), "as you set it", "you") for name in names]
+        why = dict.fromkeys(names, "as you set it")
+        if "negatives" in names and material.lacks_negatives(recipe):
+            why["negatives"] = MINED_BY
+        return [Decision(name, getattr(recipe, name), why[name], "you") for name in names]
 
     def _effort(self, recipe: Any, material: Material, planned: list[Round]) -> Effort:
         """How much of what is planned there is time for; a job that is resumed does as it did."""
@@ -226,9 +236,8 @@ class _Deciding:
         folder = self.run.output / FOLDER / "timed"
         context = Part(self.run.context, "Timing a few steps", 0)
         few = recipe.model_copy(update={"max_steps": TIMED})
-        run = replace(
-            self.run, recipe=few, reader=material.everything(), context=context, output=folder
-        )
+        everything = material.everything(self.asked.mined(few, material))
+        run = replace(self.run, recipe=few, reader=everything, context=context, output=folder)
         fitted = fit(run, self.training, self.training.start(few, run.base))
         self.run.context.forget_metrics_after(-1)
         seconds = fitted.seconds / fitted.steps

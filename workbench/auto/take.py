@@ -13,21 +13,21 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.auto.look import FORMAT, Look, Trial, margin
+from workbench.auto.look import FORMAT, Look, Trial, margin, serving_length
 from workbench.auto.look_pool import (
     RELEVANT,
     Ground,
     bm25_negatives,
     ground,
-    hard_negatives,
     hardest,
+    mined_negatives,
     sampled,
 )
 from workbench.auto.readable import Counts, Texts
@@ -50,6 +50,7 @@ from workbench.evaluation.own_document import AUTO
 from workbench.evaluation.pool import Pool, over_documents
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
+from workbench.workspace import Workspace
 
 # An encoder that reads no text twice while several lengths are tried.
 #
@@ -207,6 +208,26 @@ def kept_at(
     return home / FOLDER / _key(model, contract, dataset_id, version, seed, exclude)
 
 
+def kept_look(
+    workspace: Workspace, recipe: Any, reader: DatasetReader, model: ResolvedModel
+) -> Look | None:
+    """The look that a run of the recipe would find in the home; None where it has to take one.
+    ``model``: its base."""
+    # Telling which look is the model's takes reading its files.
+    if model.contract is None or not (workspace.home / FOLDER).is_dir():
+        return None
+    kept = kept_at(
+        workspace.home,
+        model,
+        model.contract,
+        workspace.datasets.get(recipe.dataset).id,
+        reader.version,
+        recipe.seed,
+        recipe.exclude_query_document,
+    )
+    return Look.read(kept)
+
+
 def _key(
     model: ResolvedModel, contract: Contract, dataset_id: str, version: int, seed: int, exclude: str
 ) -> str:
@@ -259,18 +280,16 @@ def take(
     where = ground(reader, mean, seed=seed, exclude=exclude, progress=bm25_says, stop=stop)
     once = ReadingOnce(encoder, Memory(counter[0] if counter else None))
     base = _Base(once, where, seed, exclude, says, stop)
-    ranked = base.measured(contract.passage_max_len, where.pool)
-    first = ranked.scores.values[HEADLINE]
     lengths = lengths_worth_trying(contract.passage_max_len, texts.positions, texts.counts)
-    values, trials = base.compared(first, lengths)
+    measured, trials = base.compared(lengths)
     relevant = where.asked.some(where.places).relevant()
-    return Look(
+    found = Look(
         own=contract.passage_max_len,
         queries=where.pool.queries,
         clusters=where.clusters,
-        values=values,
+        values={length: one.scores.values[HEADLINE] for length, one in measured.items()},
         bm25=_bm25(where, stop),
-        hard=hard_negatives(where, ranked.run),
+        mined={},
         words=bm25_negatives(where),
         rows=where.documents,
         corpus=int(reader.counts["documents"]),
@@ -280,6 +299,9 @@ def take(
         language=texts.language,
         trials=trials,
     )
+    # As the base ranks at the length that is served.
+    ranked = measured[int(serving_length(found).value)].run
+    return replace(found, mined=mined_negatives(where, ranked))
 
 
 def lengths_worth_trying(own: int, positions: int, counts: Counts | None) -> list[int]:
@@ -317,17 +339,17 @@ class _Base:
 
         return measure(self.encoder.at(length), pool, progress=says, stop=self.stop)
 
-    def compared(
-        self, first: Floats, lengths: Sequence[int]
-    ) -> tuple[dict[int, Floats], dict[int, Trial]]:
-        """Values of the contract's own length (``first``, which are known) and of those that may be
-        better, and what the others were on a part of the pool.
+    def compared(self, lengths: Sequence[int]) -> tuple[dict[int, Measured], dict[int, Trial]]:
+        """The base at the contract's own length and at those that may be better, and what the
+        others were on a part of the pool.
 
         ``lengths``: shorter ones before longer ones, each ascending. Longer ones are dear: they are
         not tried where a shorter one is ahead, nor beyond one that is not ahead itself.
         """
         own = self.encoder.contract.passage_max_len
-        values, trials, ahead = {own: first}, dict[int, Trial](), dict[int, bool]()
+        found = {own: self.measured(own, self.where.pool)}
+        first = found[own].scores.values[HEADLINE]
+        trials, ahead = dict[int, Trial](), dict[int, bool]()
         part = self._part() if lengths and len(self.where.documents) > PART else None
         for length in lengths:
             shorter_is = any(won for one, won in ahead.items() if one < own)
@@ -337,12 +359,12 @@ class _Base:
             trial = self._trial(length, part) if part else None
             gain = trial.map - trial.own if trial else 0.0
             if trial is None or gain >= margin(own, length):
-                values[length] = self.measured(length, self.where.pool).scores.values[HEADLINE]
-                gain = float((values[length] - first).mean())
+                found[length] = self.measured(length, self.where.pool)
+                gain = float((found[length].scores.values[HEADLINE] - first).mean())
             else:
                 trials[length] = trial
             ahead[length] = gain >= margin(own, length)
-        return values, trials
+        return found, trials
 
     def _trial(self, length: int, part: Pool) -> Trial:
         own = self._map(self.encoder.contract.passage_max_len, part)

@@ -2,6 +2,7 @@
 warnings, from the data, the tokenizer and the model's own files. No torch, no network, nothing
 submitted."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     ruled = bool(decided) and "negatives" in recipe.decides
     ruled = ruled and not getattr(recipe, "finds_negatives", False)
     looked = look(workspace, plain, gpu)
+    if decided and _mines(recipe, looked):
+        looked = _as_mined(looked)
     recipe, footing = looked.recipe, looked.facts
     if ruled:
         # The run takes as many as the data gives.
@@ -84,6 +87,21 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
             *(dev.notes(total) if dev else ()),
         ],
     )
+
+
+def _mines(recipe: TrainRecipe, looked: Looked) -> bool:
+    """Whether a run that decides gets negatives by its look: a person asks for them, the data gives
+    none, and there is one seed, as runs of several take no look."""
+    if "negatives" in recipe.decides or getattr(recipe, "seeds", 1) > 1:
+        return False
+    return Material.of(looked.reader).lacks_negatives(looked.recipe)
+
+
+def _as_mined(looked: Looked) -> Looked:
+    """With what the look is asked to find; for which queries it does is not known before."""
+    asked = int(getattr(looked.recipe, "negatives", 0))
+    facts = replace(looked.facts, width=asked)
+    return replace(looked, given=[asked] * len(looked.given), facts=facts)
 
 
 def by_rules(workspace: Workspace, recipe: TrainRecipe) -> tuple[TrainRecipe, int, list[str]]:

@@ -323,7 +323,8 @@ class TrainEmbeddingRecipe(DecidedFields, TrainRecipe):
     )
     negatives: int = setting(
         1,
-        help="Hard negatives per query, from the data; 0 uses only in-batch negatives.",
+        help="Hard negatives per query, from the data; where it gives none, a run that decides its "
+        "steps mines as many as you set. 0 uses only in-batch negatives.",
         ge=0,
         le=100,
     )

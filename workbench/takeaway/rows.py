@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.auto.asked import FOLDER, LOOK
 from workbench.auto.folds import Material
+from workbench.auto.look import Look
+from workbench.auto.take import kept_look
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
+from workbench.jobs.files import folder_of
 from workbench.models.locate import locate
 from workbench.takeaway.snippet import Origin
 from workbench.training.epoch import batching, steps_of_epoch
@@ -53,9 +57,29 @@ def write_projection(workspace: Any, of: Origin, path: Path) -> None:
 
 def _reader(workspace: Any, of: Origin) -> DatasetReader:
     """The data set as the run saw it: one that decided its own steps was trained on the judged
-    queries, those of a dev that the import carved from train among them."""
+    queries, those of a dev that the import carved from train among them, and where it was asked for
+    negatives that the data lacks, on those that its look had found."""
     reader: DatasetReader = workspace.datasets.read(of.recipe.dataset, of.recipe.dataset_version)
-    return Material.of(reader).everything() if "max_steps" in of.decided else reader
+    if "max_steps" not in of.decided:
+        return reader
+    material = Material.of(reader)
+    lacking = material.lacks_negatives(of.recipe)
+    return material.everything(_look(workspace, of, reader).mined if lacking else None)
+
+
+def _look(workspace: Any, of: Origin, reader: DatasetReader) -> Look:
+    """The run's look at the data: the job's own, or the one kept in the home."""
+    folder = folder_of(workspace.home, of.model.job_id or "")
+    base = locate(workspace, of.recipe.model, of.recipe.kind)
+    found = Look.read(folder / "output" / FOLDER / LOOK)
+    found = found or kept_look(workspace, of.recipe, reader, base)
+    if found is None:
+        raise BadInput(
+            f"The negatives that '{of.model.name}' was trained with were found by the run's look "
+            "at the data, which is gone with its job.",
+            "Train again, then take the new run's script.",
+        )
+    return found
 
 
 def _epochs(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[list[list[int]]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.training.fakes import FakeReader
-from workbench.auto.folds import HARD, Dealt, deal, hold_out, judged_queries
+from workbench.auto.folds import BY_LOOK, HARD, Dealt, deal, hold_out, judged_queries
 from workbench.evaluation.pool import dev_pool
 
 TRAIN = [(f"train {n}", [f"right {n}"], [f"wrong {n}"]) for n in range(8)]
@@ -66,6 +66,18 @@ def test_hard_candidates_of_judging_queries_are_in_their_pool() -> None:
     documents = next(pool.blocks())[0].tolist()
     assert {5, 7} < set(documents) and len(documents) == 5
     assert pool.texts == ["train 2", "dev 1"]
+
+
+def test_mined_negatives_are_those_of_queries_that_train() -> None:
+    source = FakeReader({"train": [(f"ask {n}", [f"right {n}"], []) for n in range(4)]})
+    mined = {0: [1, 2], 1: [3], 3: [0]}
+    view = Dealt(source, rows(0, 1, 2), rows(3), {3: [1]}, mined)  # type: ignore[arg-type]
+    table = view.training_rows(negatives=2, seed=0)
+    found = dict(zip(table["query"].to_pylist(), table["negatives"].to_pylist(), strict=True))
+    assert {query: sorted(own) for query, own in found.items()} == {0: [1, 2], 1: [3], 2: []}
+    assert set(view.candidates("train")["origin"].to_pylist()) == {BY_LOOK}
+    judging = view.candidates("dev").to_pylist()
+    assert [(one["query"], one["document"], one["origin"]) for one in judging] == [(3, 1, HARD)]
 
 
 def test_only_queries_with_a_relevant_document_are_judged() -> None:

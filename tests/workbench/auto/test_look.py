@@ -33,7 +33,7 @@ def look(values: dict[int, Any], **changed: Any) -> Look:
         "clusters": np.arange(QUERIES),
         "values": {length: np.full(QUERIES, 1.0) * one for length, one in values.items()},
         "bm25": np.full(QUERIES, 0.3),
-        "hard": {},
+        "mined": {},
         "words": {},
         "rows": np.arange(10),
         "corpus": 10,
@@ -180,20 +180,20 @@ def test_the_ceiling_is_told() -> None:
 
 
 def test_judged_queries_that_were_not_asked_are_counted() -> None:
-    found = look({256: 0.5}, hard={row: np.zeros(0, np.int64) for row in range(200)})
+    found = look({256: 0.5}, words={row: np.zeros(0, np.int64) for row in range(200)})
     assert (found.summary()["queries"], found.summary()["judged"]) == (QUERIES, 200)
 
 
 def test_a_look_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     trials = {512: Trial(0.5, 0.6, 20, 30)}
-    hard = {3: np.array([5, 1]), 4: np.zeros(0, np.int64), 9: np.array([2])}
-    lists = {"hard": hard, "words": {3: np.array([1])}}
+    mined = {3: np.array([5, 1]), 4: np.zeros(0, np.int64), 9: np.array([2])}
+    lists = {"mined": mined, "words": {3: np.array([1])}}
     whole = look({256: 0.5 + noise(0.1), 128: 0.4}, trials=trials, language="en", **lists)
     whole.write(tmp_path / "look")
     found = Look.read(tmp_path / "look")
     assert found is not None
     assert found.summary() == whole.summary()
-    assert {row: one.tolist() for row, one in found.hard.items()} == {3: [5, 1], 4: [], 9: [2]}
+    assert {row: one.tolist() for row, one in found.mined.items()} == {3: [5, 1], 4: [], 9: [2]}
     assert {row: one.tolist() for row, one in found.words.items()} == {3: [1]}
     assert np.array_equal(found.values[256], whole.values[256])
     assert (found.document_tokens, found.trials) == (whole.document_tokens, trials)

@@ -175,6 +175,21 @@ def test_too_few_queries_are_trained_on_and_not_measured(tiny: Path, tmp_path: P
     assert result["unmeasured"] == said[0]
 
 
+def without_negatives(context: FakeContext) -> FakeContext:
+    context.workspace.datasets.reader._candidates.clear()
+    return context
+
+
+def test_negatives_that_are_asked_for_and_not_given_are_mined(tiny: Path, tmp_path: Path) -> None:
+    context = without_negatives(start(tmp_path))
+    result = train(context, tiny, auto="max_steps", negatives=1)
+    decided = {one["name"]: one for one in result["decisions"]}["negatives"]
+    assert (decided["value"], decided["by"]) == (1, "you")
+    assert decided["reason"].startswith("as you set it; the data gives none, so they are mined")
+    config = json.loads((context.folder / "output" / "training_config.json").read_text())
+    assert config["resolved"]["negatives_per_row"] == 1
+
+
 def test_dev_that_the_files_brought_judges_and_never_trains(tiny: Path, tmp_path: Path) -> None:
     context = start(tmp_path)
     context.workspace.datasets.reader.summary = {}

@@ -123,31 +123,62 @@ def test_queries_of_test_are_never_asked(tmp_path: Path) -> None:
     splits = {"train": answers_at(10, 8), "dev": [("ask dev", ["answer dev"], [])]}
     test = [("ask test", ["answer test"], [])]
     look = take.take(FakeReader({**splits, "test": test}), encoder(), counter=counter(tmp_path))  # type: ignore[arg-type]
-    assert look.queries.tolist() == list(range(9)) == sorted(look.hard)
+    assert look.queries.tolist() == list(range(9)) == sorted(look.words)
     with pytest.raises(BadInput, match="no train or dev queries"):
         take.take(FakeReader({"test": test}), encoder(), counter=None)  # type: ignore[arg-type]
 
 
-def test_hard_negatives_are_near_and_never_right(tmp_path: Path) -> None:
-    train = [
-        ("red cat", ["the red cat", "the red cat sleeps"], []),
-        ("red dog", ["the red dog"], []),
-        ("blue ant", ["one blue ant"], []),
-        # Says what a relevant document of the first query says, under another row.
-        ("old cat", ["an old cat", "The  red CAT"], []),
-        ("the red dog", ["dogs"], []),
+RED: list[Query] = [
+    ("red cat", ["the red cat", "the red cat sleeps"], []),
+    ("red dog", ["the red dog"], []),
+    ("blue ant", ["one blue ant"], []),
+    # Says what a relevant document of the first query says, under another row.
+    ("old cat", ["an old cat", "The  red CAT"], []),
+    ("the red dog", ["dogs"], []),
+]
+
+
+def test_what_words_find_is_near_and_never_right() -> None:
+    reader: Any = FakeReader({"train": RED})
+    look = take.take(reader, encoder(), counter=None)
+    texts = reader.documents_at(range(reader.counts["documents"]))["text"].to_pylist()
+    first = [texts[row] for row in look.words[0].tolist()]
+    assert first[0] == "the red dog"
+    assert not {"the red cat", "the red cat sleeps", "The  red CAT"} & set(first)
+    itself = [texts[row] for row in look.words[4].tolist()]
+    assert "the red dog" not in itself, "the query itself is no wrong answer to it"
+
+
+def test_what_is_mined_is_below_every_relevant_document_and_never_right() -> None:
+    train: list[Query] = [
+        # By the words that query and document share: three of four, two, one.
+        ("a b c d", ["a b c x"], []),
+        ("e f g h", ["a b y1 y2"], []),
+        ("i j k l", ["a z1 z2 z3"], []),
+        # Ranked as high as the first query's answer, so it may be one.
+        ("m n o p", ["a b c w"], []),
+        # The same words as the first query: its answer is right for both.
+        ("A b c  d", ["b c v1 v2"], []),
+        # Nothing is below what is not found at all.
+        ("a b", ["nothing of it"], []),
     ]
     reader: Any = FakeReader({"train": train})
     look = take.take(reader, encoder(), counter=None)
     texts = reader.documents_at(range(reader.counts["documents"]))["text"].to_pylist()
-    first = [texts[row] for row in look.hard[0].tolist()]
-    assert first[0] == "the red dog"
-    assert not {"the red cat", "the red cat sleeps", "The  red CAT"} & set(first)
-    assert texts[look.words[0][0]] == "the red dog"
-    for query, found in look.words.items():
-        assert set(found.tolist()) <= set(look.hard[query].tolist())
-    itself = [texts[row] for row in look.hard[4].tolist()]
-    assert "the red dog" not in itself, "the query itself is no wrong answer to it"
+    mined = {row: [texts[one] for one in found.tolist()] for row, found in look.mined.items()}
+    assert mined[0][:2] == ["a b y1 y2", "a z1 z2 z3"]
+    assert not {"a b c x", "a b c w", "b c v1 v2"} & set(mined[0])
+    assert mined[5] == []
+
+
+def test_what_is_mined_is_near_at_the_length_that_is_served(tmp_path: Path) -> None:
+    """The first word of a document misleads who reads no further."""
+    look = take.take(
+        FakeReader({"train": answers_at(200)}), encoder(128), counter=counter(tmp_path)
+    )  # type: ignore[arg-type]
+    assert serving_length(look).value == 256
+    # Read at 256 the misleading document is half as near as the right one; at 128 it is first.
+    assert all(len(found) for found in look.mined.values())
 
 
 def test_queries_that_share_a_document_are_one_cluster() -> None:
@@ -202,7 +233,8 @@ def test_fewer_queries_are_asked_where_they_have_many_relevant_documents(
     look = take.take(FakeReader({"train": train}), encoder(), counter=None)  # type: ignore[arg-type]
     assert len(look.queries) == 2
     assert look.documents <= 30
-    assert sorted(look.hard) == list(range(9)), "the others have BM25's"
+    assert sorted(look.words) == list(range(9)), "the others have BM25's"
+    assert set(look.mined) <= set(look.queries.tolist())
 
 
 def test_stopping_stops() -> None:
@@ -270,8 +302,8 @@ def alike(one: Look, other: Look) -> bool:
     ]
     same = all(np.array_equal(get(one), get(other)) for get in arrays)
     values = all(np.array_equal(one.values[n], other.values[n]) for n in one.values)
-    hard = {n: rows.tolist() for n, rows in one.hard.items()}
-    held = hard == {n: rows.tolist() for n, rows in other.hard.items()}
+    mined = {n: rows.tolist() for n, rows in one.mined.items()}
+    held = mined == {n: rows.tolist() for n, rows in other.mined.items()}
     words = {n: rows.tolist() for n, rows in one.words.items()}
     held = held and words == {n: rows.tolist() for n, rows in other.words.items()}
     return same and values and held and one.summary() == other.summary()

@@ -49,8 +49,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     write(folder / "rows.jsonl", ROWS)
     write(folder / "scored.jsonl", PAIRS)
     write(folder / "many.jsonl", MANY)
+    write(folder / "bare.jsonl", [one | {"neg": []} for one in ROWS])
     write(folder / "same.jsonl", [{"query": "the cat", "pos": [f"a dog {n}" for n in range(9)]}])
-    for name in ("rows", "scored", "many", "same"):
+    for name in ("rows", "scored", "many", "same", "bare"):
         paths = [str(folder / f"{name}.jsonl")]
         shares = {"dev_share": 0.0, "test_share": 0.0} if name in ("many", "same") else {}
         run_job(opened, ImportRecipe.read({"paths": paths, "name": name, **shares}))
@@ -225,6 +226,17 @@ def test_a_run_that_decides_is_checked_by_its_rules(workspace: Workspace) -> Non
     assert "few-negatives" in codes(checked(workspace, auto="all", negatives=3))
     given = checked(workspace, auto="all", learning_rate=1e-3)
     assert given.steps == report.steps
+
+
+def test_negatives_that_a_run_mines_by_itself_are_counted(workspace: Workspace) -> None:
+    """Nobody is asked to bring what the look finds, and its texts take memory; several seeds and a
+    run that is as written take no look."""
+    plain = checked(workspace, dataset="bare", auto="all", negatives=0)
+    mined = checked(workspace, dataset="bare", auto="all", negatives=2)
+    assert mined.texts_per_batch == 2 * plain.texts_per_batch
+    assert "few-negatives" not in codes(mined)
+    for values in ({"auto": "all", "seeds": 3}, {"epochs": 1}):
+        assert "few-negatives" in codes(checked(workspace, dataset="bare", negatives=2, **values))
 
 
 def test_what_is_suggested_is_held_against_what_the_rules_decide(workspace: Workspace) -> None:

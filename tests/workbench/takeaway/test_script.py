@@ -101,17 +101,20 @@ def test_the_script_has_the_run_s_losses(cell: Cell, tmp_path: Path) -> None:
     same_weights(folder / "output", workspace.path(workspace.models.added[0].path))
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize(("method", "given"), [("full", False), ("full", True), ("lora", True)])
 def test_the_script_of_a_run_that_decides_gives_its_weights(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, given: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are an average, blended with the base, of a training that saw the carved dev too."""
+    """They are an average, blended with the base, of a training that saw the carved dev too; where
+    the data gives no negatives, on those that the look had found."""
     monkeypatch.setattr("workbench.auto.decisions.BLENDS", (0.5,))
     monkeypatch.setattr(TrainEmbeddingRecipe, "schedule", Schedule(fewest=6))
     reader = FakeReader(animal_splits(40, 10))
     reader.summary = {"carved": {"dev": 10}}
+    if not given:
+        reader._candidates.clear()
     workspace = FakeWorkspace(tmp_path / "home", reader)
-    context = FakeContext(workspace, tmp_path / "home" / "jobs" / "job")
+    context = FakeContext(workspace, tmp_path / "home" / "jobs" / "job00001")
     cell = Cell("embedding", "bert", method)
     decides = {"auto": "max_steps,blend", "average_weights": 0.33, "metric": "map@100"}
     recipe = recipe_for(cell, save_base("bert", tmp_path / "base"), **decides)
@@ -121,6 +124,8 @@ def test_the_script_of_a_run_that_decides_gives_its_weights(
 
     folder = tmp_path / "taken"
     assert write_script(workspace, workspace.models.added[0], folder)["rows"] == 50
+    lines = (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    assert any(json.loads(line)["negatives"] for line in lines)
     kept = f"weights after the last step, {result['steps']}, averaged, blended with the base's."
     assert kept in (folder / "train.py").read_text(encoding="utf-8")
     done = repeat(folder, cold=False)
