@@ -142,7 +142,7 @@ class _Deciding:
             planned = rounds(material, effort.folds, recipe.seed)
         settings = self._tried(Plan(recipe, material, planned, effort.share), settings, effort)
         recipe = self._set(settings)
-        said = _ordered([*self.asked.decisions, *settings, *self._given(recipe)])
+        said = _ordered([*self.asked.decisions, *settings, *self._given(recipe, material)])
         _write(replace(so_far, decisions=said))
         judged, notes = self._judged(Plan(recipe, material, planned, effort.share))
         final = max(1, round(recipe.max_steps * effort.share))
