@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from workbench.data.splits import CODES, ENOUGH, SPLITS, pair_remarks, remarks
 from workbench.data.write_dataset import NO_QUERIES
 from workbench.data.writer import Manifest, along
 from workbench.errors import BadInput
-from workbench.jobs.files import folder_bytes
+from workbench.jobs.files import folder_bytes, write_made
 from workbench.jobs.reporting import JobContext
 from workbench.pictures.store import link_picture
 from workbench.workspace import Workspace
@@ -107,13 +107,15 @@ def new_version(
     how: Mapping[str, Any],
     context: JobContext | None = None,
     base_version: int | None = None,
+    result: Callable[[DatasetReader], dict[str, Any]] | None = None,
 ) -> int:
     """Make the changed data set's next version, which becomes the current one; its number.
 
     ``how`` says what was done: ``what`` (in words), ``by`` (a task or a person), ``recipe``,
-    ``job`` and ``counts``, as far as they are known. Readers of older versions go on undisturbed.
-    Two at once get numbers of their own. Raises :class:`BadInput` when nothing would change, when
-    rows are named that are not there, and when nothing would be left.
+    ``job`` and ``counts``, as far as they are known. ``result``: what the job, if it is one, gives
+    back of the new version, which is whole then and not yet on record. Readers of older versions go
+    on undisturbed. Two at once get numbers of their own. Raises :class:`BadInput` when nothing
+    would change, when rows are named that are not there, and when nothing would be left.
     """
     reader = workspace.datasets.read(dataset, base_version)
     if changes.empty:
@@ -128,15 +130,15 @@ def new_version(
         said = entry(number, reader.version, {**how, "counts": counts})
         manifest = manifest_of(reader, number, plan, written, said)
         manifest.write(folder / "manifest.json")
+        path, summary = (
+            f"datasets/{id}/{folder.name}/manifest.json",
+            summary_of(reader, manifest, plan),
+        )
+        if context is not None and result is not None:
+            new = DatasetReader(reader.name, workspace.path(path), summary)
+            write_made(context.folder, path, result(new))
         workspace.datasets.add_version(
-            DatasetVersion(
-                id,
-                number,
-                reader.version,
-                f"datasets/{id}/{folder.name}/manifest.json",
-                summary_of(reader, manifest, plan),
-                time.time(),
-            )
+            DatasetVersion(id, number, reader.version, path, summary, time.time())
         )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -301,8 +303,11 @@ def new_dataset(
             "problems_total": 0,
             "bytes": folder_bytes(folder),
         }
-        context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
-    return {"name": name, **summary, "counts": counts, "problems": []}
+        result = {"name": name, **summary, "counts": counts, "problems": []}
+        path = f"datasets/{id}/v1/manifest.json"
+        write_made(context.folder, path, result)
+        context.workspace.datasets.add(id, name, path, summary)
+    return result
 
 
 def share_pictures(plan: Plan, folder: Path, context: JobContext) -> None:

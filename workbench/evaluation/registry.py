@@ -1,5 +1,6 @@
 """The evaluations of a workspace: measured once, kept as they were, each with its files."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,13 @@ class Evaluations:
     def for_job(self, job_id: str) -> "list[Evaluation]":
         """What one job measured, newest first."""
         return self._store.evaluations.for_job(job_id)
+
+    def withdraw(self, job_id: str) -> None:
+        """Take back what a job measured in an attempt that did not come to its end: it measures all
+        of it again, and what is on record twice would count as two looks at the queries."""
+        for one in self.for_job(job_id):
+            self._store.evaluations.delete(one.id)
+            shutil.rmtree(self._home / one.path, ignore_errors=True)
 
     def new_folder(self) -> tuple[str, Path]:
         """An id, and the empty folder for the run and the per-query metrics."""

@@ -127,7 +127,7 @@ def settle(store: Store, tasks: Tasks, folder: Path, job: Job) -> None:
     """Write the outcome of an attempt whose processes are gone. ``folder``: the job's own."""
     current = store.jobs.get(job.id) or job
     outcome = decide(
-        _remains(folder, job), cancel_requested=current.cancel_requested_at is not None
+        _remains(store, folder, job), cancel_requested=current.cancel_requested_at is not None
     )
     error = outcome.error
     if error is not None and about_memory(error):
@@ -155,11 +155,21 @@ def settle_if_dead(store: Store, tasks: Tasks, folder: Path, job: Job) -> bool:
     return True
 
 
-def _remains(folder: Path, job: Job) -> Remains:
+def made(store: Store, folder: Path) -> dict[str, Any] | None:
+    """The result of a job that was stopped, in whatever attempt, when what it made was on record
+    already; None where nothing is. ``folder``: the job's own."""
+    said = files.read_object(folder / files.MADE)
+    if said is None or not store.holds(str(said.get("path"))):
+        return None
+    result: dict[str, Any] = said["result"]
+    return result
+
+
+def _remains(store: Store, folder: Path, job: Job) -> Remains:
     result = files.read_json(folder / files.RESULT, job.attempt)
     error = files.read_json(folder / files.ERROR, job.attempt)
     return Remains(
-        result=result and result["result"],
+        result=result["result"] if result else made(store, folder),
         error=error and error["error"],
         exit=open_handle(job.handle, folder, job.attempt).exit(),
         log_tail=files.log_of_attempt(folder / files.LOG, _LOG_BYTES),

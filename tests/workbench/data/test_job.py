@@ -17,6 +17,7 @@ from workbench.errors import (
     NoGoodRows,
     StrictRefused,
 )
+from workbench.jobs.outcome import made
 from workbench.prepare import prepare
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 from workbench.workspace import Workspace
@@ -33,6 +34,7 @@ def test_result_and_record(workspace: Workspace, tmp_path: Path) -> None:
     recipe = ImportRecipe(paths=[str(file)], name="whole result")
     said = context(workspace)
     result = run_import(recipe, said)
+    assert made(workspace.store, said.folder) == result
     keys = {
         "name",
         "format",
