@@ -217,25 +217,13 @@ def build(
 
 @contextmanager
 def dataset_folder(context: JobContext) -> Iterator[tuple[str, Path]]:
-    """A new folder for the data set, removed again unless all goes well.
-
-    Its id is noted in the job's folder first, so that what a killed attempt left goes too.
-    """
-    note = context.folder / "dataset.txt"
-    if note.is_file():
-        _remove_left_over(note.read_text().strip(), context)
+    """A new folder for the data set, removed again unless all goes well."""
     id, folder = context.workspace.datasets.new_folder()
-    note.write_text(id)
     try:
         yield id, folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _remove_left_over(id: str, context: JobContext) -> None:
-    if id and not context.workspace.datasets.exists(id):
-        shutil.rmtree(context.workspace.path(f"datasets/{id}"), ignore_errors=True)
 
 
 def _remove_uploads(paths: list[str], context: JobContext) -> None:

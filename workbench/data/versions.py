@@ -1,6 +1,5 @@
 """An edited data set, written: as its next version, or as a new data set of its own."""
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from workbench.data.writer import Manifest, along
 from workbench.errors import BadInput
 from workbench.jobs.files import folder_bytes, write_made
 from workbench.jobs.reporting import JobContext
+from workbench.named_records import discard, note_unfinished
 from workbench.pictures.store import link_picture
 from workbench.workspace import Workspace
 
@@ -97,8 +97,6 @@ def _imported(manifest: Manifest | None) -> str:
 
 __all__ = ["Changes", "VersionInfo", "new_version", "versions"]
 
-_NOTE = "version.txt"
-
 
 def new_version(
     workspace: Workspace,
@@ -123,7 +121,7 @@ def new_version(
     plan = plan_of(reader, changes)
     refuse_empty(reader, plan)
     id = workspace.datasets.get(dataset).id
-    number, folder = _claim(workspace, id, context)
+    number, folder = _claim(workspace, id)
     try:
         written = write(plan, folder.parent, folder.name, ticker(context), share=True)
         counts = {**how.get("counts", {}), **left_out(plan)}
@@ -141,7 +139,7 @@ def new_version(
             DatasetVersion(id, number, reader.version, path, summary, time.time())
         )
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(workspace.home, f"datasets/{id}/{folder.name}")
         raise
     return number
 
@@ -245,18 +243,10 @@ def ticker(context: JobContext | None) -> Tick:
     return tick
 
 
-def _claim(workspace: Workspace, id: str, context: JobContext | None) -> tuple[int, Path]:
-    """The next number, and its folder, which nobody else gets.
-
-    A job notes it first, so that its next attempt removes what a killed one left.
-    """
+def _claim(workspace: Workspace, id: str) -> tuple[int, Path]:
+    """The next number, and its folder, which nobody else gets."""
     home = workspace.path(f"datasets/{id}")
     known = {one.version for one in workspace.store.datasets.versions(id)}
-    note = context.folder / _NOTE if context is not None else None
-    if note is not None and note.is_file():
-        left = note.read_text(encoding="utf-8").strip()
-        if left.startswith(f"{id}/v") and int(left.rpartition("v")[2]) not in known:
-            shutil.rmtree(home / left.rpartition("/")[2], ignore_errors=True)
     number = max(known, default=0) + 1
     while True:
         folder = home / f"v{number}"
@@ -265,8 +255,8 @@ def _claim(workspace: Workspace, id: str, context: JobContext | None) -> tuple[i
         except FileExistsError:
             number += 1
             continue
-        if note is not None:
-            note.write_text(f"{id}/{folder.name}", encoding="utf-8")
+        # Not before: until it is made, it may become another one's.
+        note_unfinished(workspace.home, f"datasets/{id}/{folder.name}")
         return number, folder
 
 

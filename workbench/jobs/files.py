@@ -17,6 +17,8 @@ from workbench.errors import BadInput
 FOLDER = "jobs"
 #: In the runner's environment: how many workers it starts.
 PROCESSES_VARIABLE = "WORKBENCH_PROCESSES"
+#: In the environment of a job's processes: its id.
+JOB_VARIABLE = "WORKBENCH_JOB"
 
 RECIPE = "recipe.json"
 LOG = "log.txt"

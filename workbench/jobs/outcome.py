@@ -11,6 +11,7 @@ from storage.store import Store
 from workbench.errors import JobCancelled, OutOfMemory, WorkerCrashed
 from workbench.jobs import files
 from workbench.jobs.launchers import is_alive, open_handle
+from workbench.named_records import sweep
 from workbench.tasks import Tasks
 
 
@@ -124,7 +125,8 @@ logger = logging.getLogger(__name__)
 
 
 def settle(store: Store, tasks: Tasks, folder: Path, job: Job) -> None:
-    """Write the outcome of an attempt whose processes are gone. ``folder``: the job's own."""
+    """Write the outcome of an attempt whose processes are gone, and remove what it left half made.
+    ``folder``: the job's own."""
     current = store.jobs.get(job.id) or job
     outcome = decide(
         _remains(store, folder, job), cancel_requested=current.cancel_requested_at is not None
@@ -135,6 +137,7 @@ def settle(store: Store, tasks: Tasks, folder: Path, job: Job) -> None:
     store.queue.finish(
         job, outcome.status, result=outcome.result, error=error, bytes=files.folder_bytes(folder)
     )
+    sweep(store, folder.parents[1])
 
 
 def _suggestions(tasks: Tasks, job: Job) -> list[dict[str, Any]]:

@@ -101,6 +101,15 @@ def test_what_is_on_record_makes_the_job_a_success_however_its_process_ended(
     assert [one.name for one in workspace.models.list()] == ["made"]
 
 
+def test_what_a_killed_job_left_half_made_goes_with_it(workspace: Workspace) -> None:
+    job = run(workspace, MakeRecipe(fail_at=0, how="SIGKILL"))
+    assert job.status is JobStatus.FAILED
+    assert not list((workspace.home / "models").iterdir())
+    workspace.jobs.resume(job.id)
+    assert Supervisor(workspace).run_until(job.id).result == {"model": "made", "attempt": 2}
+    assert not list((workspace.home / "unfinished").iterdir())
+
+
 def test_a_resumed_attempt_makes_no_second_one_of_what_is_on_record(workspace: Workspace) -> None:
     """As where the first attempt was settled when the database could not be read."""
     job = run(workspace, MakeRecipe(fail_at=1, how="SIGKILL"))
