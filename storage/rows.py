@@ -134,6 +134,24 @@ def state_of(database: Database) -> str:
     return found.hexdigest()
 
 
+#: Where records name files and folders of the home.
+_PATHS = (models.c.path, indexes.c.path, evaluations.c.path, dataset_versions.c.manifest)
+
+
+def holds(database: Database, path: str) -> bool:
+    """Whether a record names this file or folder of the home, or something in it."""
+    with database.read() as connection:
+        return any(
+            connection.execute(
+                select(column)
+                .where((column == path) | column.startswith(f"{path}/", autoescape=True))
+                .limit(1)
+            ).first()
+            is not None
+            for column in _PATHS
+        )
+
+
 # Models on record.
 
 

@@ -9,7 +9,7 @@ from storage.jobs import JobRows
 from storage.metrics import MetricRows
 from storage.migrate import Alive, ensure_current
 from storage.queue import JobQueue
-from storage.rows import EvaluationRows, IndexRows, ModelRows, PickRows, state_of
+from storage.rows import EvaluationRows, IndexRows, ModelRows, PickRows, holds, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,10 @@ class Store:
     evaluations: EvaluationRows
     indexes: IndexRows
     picks: PickRows
+
+    def holds(self, path: str) -> bool:
+        """Whether a record names this file or folder of the home, or something in it."""
+        return holds(self.database, path)
 
     def state(self) -> str:
         """A short text that differs once anything did that a page lists; a few milliseconds."""

@@ -1,15 +1,28 @@
-"""Records that people call by a name, each with a folder: data sets, models, indexes."""
+"""Records that people call by a name, each with a folder: data sets, models, indexes.
 
+A folder is made before its record and removed after it. In between, whoever is at it may be
+killed, and nothing would ever speak of the folder again: so it is noted first, and what is noted
+and has neither a record nor anybody who is at it is swept.
+"""
+
+import logging
+import os
 import secrets
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from storage.errors import NameExists
+from storage.records import JobStatus
 from workbench.errors import InUse, NameTaken, NotFound
+from workbench.jobs import files
+from workbench.jobs.processes import alive, this_process
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 
 class Named(Protocol):
@@ -91,7 +104,7 @@ class NamedRecords(ABC, Generic[T]):
 
     def new_folder(self) -> tuple[str, Path]:
         """A fresh id and its empty folder, to be filled before the record is added."""
-        return new_folder(self._home / self.folder_name)
+        return new_folder(self._home, self.folder_name)
 
     def folder(self, name: str) -> Path:
         """Where its files are."""
@@ -114,8 +127,10 @@ class NamedRecords(ABC, Generic[T]):
         for record in found:
             self.refuse_needed(record, self.used_by(record.id))
         for record in found:
+            path = self._path(record)
+            note_unfinished(self._home, path)
             self._rows.delete(record.id)
-            shutil.rmtree(self._home / self._path(record), ignore_errors=True)
+            discard(self._home, path)
 
     def _path(self, record: T) -> str:
         """Its folder within the home."""
@@ -137,9 +152,65 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
     return name
 
 
-def new_folder(parent: Path) -> tuple[str, Path]:
-    """A random id (safe in paths and URLs) and its new, empty folder."""
+def new_folder(home: Path, kind: str) -> tuple[str, Path]:
+    """A random id (safe in paths and URLs) and its new, empty folder ``kind/id`` in the home, which
+    is noted as unfinished."""
     id = secrets.token_hex(6)
-    folder = parent / id
+    path = f"{kind}/{id}"
+    note_unfinished(home, path)
+    folder = home / path
     folder.mkdir(parents=True)
     return id, folder
+
+
+#: In the home: a note for each folder that is being made or removed.
+UNFINISHED = "unfinished"
+
+logger = logging.getLogger(__name__)
+
+
+def note_unfinished(home: Path, path: str) -> None:
+    """Before a folder of the home is made, and before the record of one is removed: note that this
+    process, and the job that it works on, if any, are at it."""
+    note = _note_of(home, path)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    job = os.environ.get(files.JOB_VARIABLE)
+    files.write_json(note, {"path": path, "job": job, "process": this_process()})
+
+
+def note_finished(home: Path, path: str) -> None:
+    """The folder's record is there, or the folder is gone."""
+    _note_of(home, path).unlink(missing_ok=True)
+
+
+def discard(home: Path, path: str) -> None:
+    """Remove a folder of which no record speaks."""
+    shutil.rmtree(home / path, ignore_errors=True)
+    if not (home / path).exists():
+        note_finished(home, path)
+
+
+def sweep(store: "Store", home: Path) -> None:
+    """Remove the folders that somebody who is gone was making or removing, and that no record
+    names. Those of jobs that run are left: a job's own process may be on another machine."""
+    for note in sorted((home / UNFINISHED).glob("*.json")):
+        said = files.read_object(note)
+        if said is None or _at_work(store, said):
+            continue
+        path = str(said["path"])
+        if store.holds(path):
+            note_finished(home, path)
+        else:
+            logger.info("What was left unfinished is removed: %s", path)
+            discard(home, path)
+
+
+def _at_work(store: "Store", said: dict[str, Any]) -> bool:
+    if said["job"] is None:
+        return alive(said["process"])
+    job = store.jobs.get(said["job"])
+    return job is not None and job.status is JobStatus.RUNNING
+
+
+def _note_of(home: Path, path: str) -> Path:
+    return home / UNFINISHED / f"{path.replace('/', '-')}.json"

@@ -17,6 +17,7 @@ from storage.records import Job, JobStatus
 from workbench.endpoints import EndpointKeys
 from workbench.errors import JobNotFound, WorkbenchError, WorkerCrashed
 from workbench.jobs import files
+from workbench.jobs.outcome import made
 from workbench.jobs.reporting import EXIT_STALE, Reporter
 from workbench.jobs.runner import out_of_memory
 from workbench.tasks import get_task, read_recipe
@@ -110,6 +111,9 @@ def _work(job_id: str, attempt: int) -> dict[str, Any] | None:
     job = workspace.jobs.get(job_id)
     if not _wanted(job, attempt):
         return None
+    # All processes of a job look: none of them must wait for one that has nothing to do.
+    if (done := made(workspace.store, workspace.jobs.folder(job.id))) is not None:
+        return done
     job = workspace.jobs.bound(job)
     if not _wanted(job, attempt):  # It was read again, because it changed meanwhile.
         return None

@@ -19,6 +19,7 @@ from workbench.data.shapes.row import Row
 from workbench.data.splits import Shares
 from workbench.data.write_dataset import Assembly
 from workbench.errors import BadInput
+from workbench.jobs.files import write_made
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 
@@ -191,10 +192,13 @@ def build(
     context: JobContext,
     *,
     strict: bool = False,
+    noted_in: Path | None = None,
 ) -> dict[str, Any]:
     """Write a new data set of what ``fill`` adds and put it on record; its name and summary.
 
-    Nothing is left behind where something is raised.
+    Nothing is left behind where something is raised. ``noted_in``: the folder that keeps what was
+    made (:func:`workbench.jobs.files.write_made`), where the data set is not all that the job
+    makes.
     """
     be_lean()
     with dataset_folder(context) as (id, folder):
@@ -203,7 +207,9 @@ def build(
             fill(assembly)
             result = assembly.complete(name, shares, context, strict=strict)
             summary = {key: one for key, one in result.items() if key not in _NOT_KEPT}
-            context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
+            manifest = f"datasets/{id}/v1/manifest.json"
+            write_made(noted_in or context.folder, manifest, result)
+            context.workspace.datasets.add(id, name, manifest, summary)
         finally:
             assembly.close()
     return result
@@ -211,25 +217,13 @@ def build(
 
 @contextmanager
 def dataset_folder(context: JobContext) -> Iterator[tuple[str, Path]]:
-    """A new folder for the data set, removed again unless all goes well.
-
-    Its id is noted in the job's folder first, so that what a killed attempt left goes too.
-    """
-    note = context.folder / "dataset.txt"
-    if note.is_file():
-        _remove_left_over(note.read_text().strip(), context)
+    """A new folder for the data set, removed again unless all goes well."""
     id, folder = context.workspace.datasets.new_folder()
-    note.write_text(id)
     try:
         yield id, folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _remove_left_over(id: str, context: JobContext) -> None:
-    if id and not context.workspace.datasets.exists(id):
-        shutil.rmtree(context.workspace.path(f"datasets/{id}"), ignore_errors=True)
 
 
 def _remove_uploads(paths: list[str], context: JobContext) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Dataset, DatasetVersion, Model
 from workbench.errors import BadInput, DatasetNotFound
 from workbench.jobs.files import folder_bytes, folder_of, write_recipe
-from workbench.named_records import NamedRecords
+from workbench.named_records import NamedRecords, note_finished
 from workbench.records import Job, JobStatus
 from workbench.references import ACTIVE, in_words, jobs_using, renamed
 
@@ -77,6 +77,7 @@ class Datasets(NamedRecords[Dataset]):
         version = DatasetVersion(id, 1, None, manifest, summary, now)
         with self.naming(name):
             self._store.datasets.insert(dataset, version)
+        note_finished(self._home, self._path(dataset))
         return dataset
 
     def versions(self, name: str) -> "VersionList":
@@ -87,7 +88,9 @@ class Datasets(NamedRecords[Dataset]):
         """Register a version whose files are complete and make it the current one."""
         if self._store.datasets.get(version.dataset_id) is None:
             raise DatasetNotFound("The data set was removed while its new version was written.")
-        return self._store.datasets.add_version(version)
+        self._store.datasets.add_version(version)
+        note_finished(self._home, str(Path(version.manifest).parent))
+        return version
 
     def make_current(self, name: str, version: int) -> Dataset:
         """Let another version be the one that is meant where none is named."""

@@ -177,15 +177,18 @@ def run(recipe: ResplitRecipe, context: JobContext) -> dict[str, Any]:
         "job": context.job.id,
         "counts": {"moved": moved},
     }
-    number = new_version(workspace, recipe.dataset, changes, how, context, reader.version)
-    made = workspace.datasets.read(recipe.dataset, number)
-    return {
-        "dataset": reader.name,
-        "version": number,
-        "moved": moved,
-        "splits": made.counts["splits"],
-        "pair_splits": made.summary.get("pair_splits"),
-    }
+
+    def result(made: DatasetReader) -> dict[str, Any]:
+        return {
+            "dataset": reader.name,
+            "version": made.version,
+            "moved": moved,
+            "splits": made.counts["splits"],
+            "pair_splits": made.summary.get("pair_splits"),
+        }
+
+    number = new_version(workspace, recipe.dataset, changes, how, context, reader.version, result)
+    return result(workspace.datasets.read(recipe.dataset, number))
 
 
 def resplit(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Changes:

@@ -1,8 +1,7 @@
 """An edited data set, written: as its next version, or as a new data set of its own."""
 
-import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from workbench.data.splits import CODES, ENOUGH, SPLITS, pair_remarks, remarks
 from workbench.data.write_dataset import NO_QUERIES
 from workbench.data.writer import Manifest, along
 from workbench.errors import BadInput
-from workbench.jobs.files import folder_bytes
+from workbench.jobs.files import folder_bytes, write_made
 from workbench.jobs.reporting import JobContext
+from workbench.named_records import discard, note_unfinished
 from workbench.pictures.store import link_picture
 from workbench.workspace import Workspace
 
@@ -97,8 +97,6 @@ def _imported(manifest: Manifest | None) -> str:
 
 __all__ = ["Changes", "VersionInfo", "new_version", "versions"]
 
-_NOTE = "version.txt"
-
 
 def new_version(
     workspace: Workspace,
@@ -107,13 +105,15 @@ def new_version(
     how: Mapping[str, Any],
     context: JobContext | None = None,
     base_version: int | None = None,
+    result: Callable[[DatasetReader], dict[str, Any]] | None = None,
 ) -> int:
     """Make the changed data set's next version, which becomes the current one; its number.
 
     ``how`` says what was done: ``what`` (in words), ``by`` (a task or a person), ``recipe``,
-    ``job`` and ``counts``, as far as they are known. Readers of older versions go on undisturbed.
-    Two at once get numbers of their own. Raises :class:`BadInput` when nothing would change, when
-    rows are named that are not there, and when nothing would be left.
+    ``job`` and ``counts``, as far as they are known. ``result``: what the job, if it is one, gives
+    back of the new version, which is whole then and not yet on record. Readers of older versions go
+    on undisturbed. Two at once get numbers of their own. Raises :class:`BadInput` when nothing
+    would change, when rows are named that are not there, and when nothing would be left.
     """
     reader = workspace.datasets.read(dataset, base_version)
     if changes.empty:
@@ -121,25 +121,25 @@ def new_version(
     plan = plan_of(reader, changes)
     refuse_empty(reader, plan)
     id = workspace.datasets.get(dataset).id
-    number, folder = _claim(workspace, id, context)
+    number, folder = _claim(workspace, id)
     try:
         written = write(plan, folder.parent, folder.name, ticker(context), share=True)
         counts = {**how.get("counts", {}), **left_out(plan)}
         said = entry(number, reader.version, {**how, "counts": counts})
         manifest = manifest_of(reader, number, plan, written, said)
         manifest.write(folder / "manifest.json")
+        path, summary = (
+            f"datasets/{id}/{folder.name}/manifest.json",
+            summary_of(reader, manifest, plan),
+        )
+        if context is not None and result is not None:
+            new = DatasetReader(reader.name, workspace.path(path), summary)
+            write_made(context.folder, path, result(new))
         workspace.datasets.add_version(
-            DatasetVersion(
-                id,
-                number,
-                reader.version,
-                f"datasets/{id}/{folder.name}/manifest.json",
-                summary_of(reader, manifest, plan),
-                time.time(),
-            )
+            DatasetVersion(id, number, reader.version, path, summary, time.time())
         )
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(workspace.home, f"datasets/{id}/{folder.name}")
         raise
     return number
 
@@ -243,18 +243,10 @@ def ticker(context: JobContext | None) -> Tick:
     return tick
 
 
-def _claim(workspace: Workspace, id: str, context: JobContext | None) -> tuple[int, Path]:
-    """The next number, and its folder, which nobody else gets.
-
-    A job notes it first, so that its next attempt removes what a killed one left.
-    """
+def _claim(workspace: Workspace, id: str) -> tuple[int, Path]:
+    """The next number, and its folder, which nobody else gets."""
     home = workspace.path(f"datasets/{id}")
     known = {one.version for one in workspace.store.datasets.versions(id)}
-    note = context.folder / _NOTE if context is not None else None
-    if note is not None and note.is_file():
-        left = note.read_text(encoding="utf-8").strip()
-        if left.startswith(f"{id}/v") and int(left.rpartition("v")[2]) not in known:
-            shutil.rmtree(home / left.rpartition("/")[2], ignore_errors=True)
     number = max(known, default=0) + 1
     while True:
         folder = home / f"v{number}"
@@ -263,8 +255,8 @@ def _claim(workspace: Workspace, id: str, context: JobContext | None) -> tuple[i
         except FileExistsError:
             number += 1
             continue
-        if note is not None:
-            note.write_text(f"{id}/{folder.name}", encoding="utf-8")
+        # Not before: until it is made, it may become another one's.
+        note_unfinished(workspace.home, f"datasets/{id}/{folder.name}")
         return number, folder
 
 
@@ -301,8 +293,11 @@ def new_dataset(
             "problems_total": 0,
             "bytes": folder_bytes(folder),
         }
-        context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
-    return {"name": name, **summary, "counts": counts, "problems": []}
+        result = {"name": name, **summary, "counts": counts, "problems": []}
+        path = f"datasets/{id}/v1/manifest.json"
+        write_made(context.folder, path, result)
+        context.workspace.datasets.add(id, name, path, summary)
+    return result
 
 
 def share_pictures(plan: Plan, folder: Path, context: JobContext) -> None:

@@ -40,19 +40,22 @@ def run(recipe: DataFixRecipe, context: JobContext) -> dict[str, Any]:
         "job": context.job.id if context.job is not None else None,
         "counts": {code: asked[code]["counts"] for code in codes},
     }
+
+    def result(made: DatasetReader) -> dict[str, Any]:
+        return {
+            "dataset": reader.name,
+            "from_version": reader.version,
+            "version": made.version,
+            "fixes": codes,
+            "sentences": sentences,
+            "before": before,
+            "after": counts_of(made),
+        }
+
     number = new_version(
-        workspace, recipe.dataset, changes, how, context, base_version=report["version"]
+        workspace, recipe.dataset, changes, how, context, report["version"], result
     )
-    after = counts_of(workspace.datasets.read(recipe.dataset, number))
-    return {
-        "dataset": reader.name,
-        "from_version": reader.version,
-        "version": number,
-        "fixes": codes,
-        "sentences": sentences,
-        "before": before,
-        "after": after,
-    }
+    return result(workspace.datasets.read(recipe.dataset, number))
 
 
 def counts_of(reader: DatasetReader) -> dict[str, int]:

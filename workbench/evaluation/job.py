@@ -41,6 +41,8 @@ def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
     both. ``second_dataset``: the same on a second data set, whose result stands under that key.
     """
     workspace = context.workspace
+    if context.resuming:
+        workspace.evaluations.withdraw(context.job.id)
     # Every name is looked up before any work: a wrong last one should not cost an hour.
     models, rerankers = (
         [_read(recipe, context, find(workspace, name)) for name in names]
@@ -80,6 +82,8 @@ def run_matrix(recipe: MatrixRecipe, context: JobContext) -> dict[str, Any]:
     they go; every top k is cut from that.
     """
     workspace = context.workspace
+    if context.resuming:
+        workspace.evaluations.withdraw(context.job.id)
     retrievers = [find(workspace, name) for name in recipe.retrievers]
     rerankers = [find(workspace, name) for name in recipe.rerankers]
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.records import Evaluation
 from workbench.errors import NotFound
-from workbench.named_records import new_folder
+from workbench.named_records import discard, new_folder, note_finished, note_unfinished
 from workbench.recipes.data import ResplitRecipe
 
 if TYPE_CHECKING:
@@ -40,13 +40,23 @@ class Evaluations:
         """What one job measured, newest first."""
         return self._store.evaluations.for_job(job_id)
 
+    def withdraw(self, job_id: str) -> None:
+        """Take back what a job measured in an attempt that did not come to its end: it measures all
+        of it again, and what is on record twice would count as two looks at the queries."""
+        for one in self.for_job(job_id):
+            note_unfinished(self._home, one.path)
+            self._store.evaluations.delete(one.id)
+            discard(self._home, one.path)
+
     def new_folder(self) -> tuple[str, Path]:
         """An id, and the empty folder for the run and the per-query metrics."""
-        return new_folder(self._home / FOLDER)
+        return new_folder(self._home, FOLDER)
 
     def add(self, evaluation: Evaluation) -> Evaluation:
         """Put it on record; its files must be complete."""
-        return self._store.evaluations.insert(evaluation)
+        self._store.evaluations.insert(evaluation)
+        note_finished(self._home, evaluation.path)
+        return evaluation
 
     def list(self, dataset: str | None = None, split: str | None = None) -> "list[Evaluation]":
         """Newest first. ``dataset`` is a name or id; one that is unknown has no evaluations."""

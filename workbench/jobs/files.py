@@ -17,6 +17,8 @@ from workbench.errors import BadInput
 FOLDER = "jobs"
 #: In the runner's environment: how many workers it starts.
 PROCESSES_VARIABLE = "WORKBENCH_PROCESSES"
+#: In the environment of a job's processes: its id.
+JOB_VARIABLE = "WORKBENCH_JOB"
 
 RECIPE = "recipe.json"
 LOG = "log.txt"
@@ -30,6 +32,8 @@ CANCEL = "cancel.json"
 #: The worker's: what its task gave back, or what it raised.
 RESULT = "result.json"
 ERROR = "error.json"
+#: The task's: what it gives back once the thing that it made is on record.
+MADE = "made.json"
 #: Each attempt's output in the log begins with such a line.
 ATTEMPT_LINE = "--- attempt "
 
@@ -58,6 +62,16 @@ def write_recipe(home: Path, job: Job) -> None:
     write_json(folder / RECIPE, {"task": job.task, "name": job.name, **about})
 
 
+def write_made(folder: Path, path: str, result: dict[str, Any]) -> None:
+    """Keep what a task gives back, right before it puts the whole thing that it made on record.
+
+    ``folder``: the job's. ``path``: the thing's folder or file within the home, as its record has
+    it. Where the job is killed between that record and :data:`RESULT`, the record shows that the
+    job was done, and this says what came of it (:func:`workbench.jobs.outcome.made`).
+    """
+    write_json(folder / MADE, {"path": path, "result": result})
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write beside, make sure it is on disk, rename."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -70,6 +84,12 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def read_json(path: Path, attempt: int) -> dict[str, Any] | None:
     """The file's content if it is there and belongs to this attempt."""
+    content = read_object(path)
+    return content if content is not None and content.get("attempt") == attempt else None
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None where there is no file, and where it holds no object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -78,7 +98,7 @@ def read_json(path: Path, attempt: int) -> dict[str, Any] | None:
         # Ours are whole or absent; what somebody else damaged says as little as none.
         logger.warning("%s is not readable as JSON", path)
         return None
-    return content if isinstance(content, dict) and content.get("attempt") == attempt else None
+    return content if isinstance(content, dict) else None
 
 
 def tail(path: Path, max_bytes: int = 20_000) -> str:

@@ -11,6 +11,7 @@ from storage.store import Store
 from workbench.errors import JobCancelled, OutOfMemory, WorkerCrashed
 from workbench.jobs import files
 from workbench.jobs.launchers import is_alive, open_handle
+from workbench.named_records import sweep
 from workbench.tasks import Tasks
 
 
@@ -124,10 +125,11 @@ logger = logging.getLogger(__name__)
 
 
 def settle(store: Store, tasks: Tasks, folder: Path, job: Job) -> None:
-    """Write the outcome of an attempt whose processes are gone. ``folder``: the job's own."""
+    """Write the outcome of an attempt whose processes are gone, and remove what it left half made.
+    ``folder``: the job's own."""
     current = store.jobs.get(job.id) or job
     outcome = decide(
-        _remains(folder, job), cancel_requested=current.cancel_requested_at is not None
+        _remains(store, folder, job), cancel_requested=current.cancel_requested_at is not None
     )
     error = outcome.error
     if error is not None and about_memory(error):
@@ -135,6 +137,7 @@ def settle(store: Store, tasks: Tasks, folder: Path, job: Job) -> None:
     store.queue.finish(
         job, outcome.status, result=outcome.result, error=error, bytes=files.folder_bytes(folder)
     )
+    sweep(store, folder.parents[1])
 
 
 def _suggestions(tasks: Tasks, job: Job) -> list[dict[str, Any]]:
@@ -155,11 +158,21 @@ def settle_if_dead(store: Store, tasks: Tasks, folder: Path, job: Job) -> bool:
     return True
 
 
-def _remains(folder: Path, job: Job) -> Remains:
+def made(store: Store, folder: Path) -> dict[str, Any] | None:
+    """The result of a job that was stopped, in whatever attempt, when what it made was on record
+    already; None where nothing is. ``folder``: the job's own."""
+    said = files.read_object(folder / files.MADE)
+    if said is None or not store.holds(str(said.get("path"))):
+        return None
+    result: dict[str, Any] = said["result"]
+    return result
+
+
+def _remains(store: Store, folder: Path, job: Job) -> Remains:
     result = files.read_json(folder / files.RESULT, job.attempt)
     error = files.read_json(folder / files.ERROR, job.attempt)
     return Remains(
-        result=result and result["result"],
+        result=result["result"] if result else made(store, folder),
         error=error and error["error"],
         exit=open_handle(job.handle, folder, job.attempt).exit(),
         log_tail=files.log_of_attempt(folder / files.LOG, _LOG_BYTES),

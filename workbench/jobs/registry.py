@@ -15,6 +15,7 @@ from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
 from workbench.jobs.outcome import settle_if_dead
 from workbench.jobs.processes import alive, this_process
+from workbench.named_records import sweep
 from workbench.recipes.base import Recipe
 from workbench.references import ACTIVE, bound, in_words, is_about, jobs_using, removed
 from workbench.tasks import Tasks, get_task, read_recipe
@@ -228,15 +229,18 @@ class Jobs:
         """Settle running jobs that lost their supervisor and whose processes are gone.
 
         Jobs that waited for one that failed are cancelled. Returns the jobs that still run without
-        a supervisor: the next one adopts them.
+        a supervisor: the next one adopts them. What killed processes left half made or half removed
+        goes.
         """
         self._queue.cancel_orphans()
         lost = [job for job in self.list(JobStatus.RUNNING) if not alive(job.supervisor)]
-        return [
+        running = [
             job
             for job in lost
             if not settle_if_dead(self._store, self.tasks, self.folder(job.id), job)
         ]
+        sweep(self._store, self._home)
+        return running
 
 
 def _new_job(recipe: Recipe, name: str, after: str | None) -> Job:

@@ -132,6 +132,7 @@ def environment(workspace: Workspace, job: Job) -> dict[str, str]:
         # Processes that train together share the cores, instead of each starting a thread for all.
         env.setdefault("OMP_NUM_THREADS", str(max(1, cores // together)))
     env[files.PROCESSES_VARIABLE] = str(together)
+    env[files.JOB_VARIABLE] = job.id
     return env
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from storage.records import Model
 from workbench.comparison.table import SWITCH
 from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import freeze
 from workbench.evaluation.pool import asked_pool
 from workbench.evaluation.results import lengths_of
+from workbench.jobs.files import write_made
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_blended, write_model
 from workbench.model_kinds import ModelKind
@@ -121,11 +121,7 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
         for field in fields:
             step = f"{at + 1} of {len(ratios)}: ratio {ratio:g} on {field.dataset}"
             rows.append(_measure(context, model, field, ratio, step))
-    kept = None
-    if recipe.keep is not None:
-        put(model.model, between(here, there, recipe.keep))
-        kept = _keep(recipe, context, model, tuned, base, rows)
-    return {
+    result = {
         "tuned": tuned.name,
         "base": base.name,
         "metric": recipe.metric,
@@ -135,9 +131,13 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
         SWITCH: recipe.exclude_query_document,
         **lengths_of(model.contract),
         "kept": recipe.keep,
-        "model": kept.name if kept else None,
-        "model_id": kept.id if kept else None,
+        "model": None,
+        "model_id": None,
     }
+    if recipe.keep is None:
+        return result
+    put(model.model, between(here, there, recipe.keep))
+    return _keep(recipe, context, model, tuned, base, result)
 
 
 def _load(
@@ -219,9 +219,10 @@ def _keep(
     model: Any,
     tuned: LocalModel,
     base: LocalModel,
-    rows: list[dict[str, Any]],
-) -> Model:
-    """The model as it is now, as one of the workspace; nothing of it stays where that fails."""
+    result: dict[str, Any],
+) -> dict[str, Any]:
+    """Make the model as it is now one of the workspace; the result with its name and id. Nothing of
+    it stays where that fails."""
     models = context.workspace.models
     ratio = recipe.keep or 0.0
     name = models.free_name(recipe.name or f"{tuned.name}-blend-{ratio:g}")
@@ -237,10 +238,13 @@ def _keep(
             "ratio": ratio,
             "dataset": recipe.dataset,
             "metric": recipe.metric,
-            "measured": [row for row in rows if row["ratio"] == ratio],
+            "measured": [row for row in result["rows"] if row["ratio"] == ratio],
         }
         record = new_model(id, name, contract=contract.model_dump(mode="json"), summary=summary)
-        return models.add(replace(from_job(record, context.job.id), base=base.name))
+        result = {**result, "model": name, "model_id": id}
+        write_made(context.folder, record.path, result)
+        models.add(replace(from_job(record, context.job.id), base=base.name))
+        return result
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.records import Model
 from workbench.data.reader import DatasetReader
 from workbench.errors import WorkbenchError
+from workbench.jobs.files import write_made
 from workbench.jobs.reporting import JobContext
 from workbench.merging.probe import (
     Numbers,
@@ -146,8 +146,8 @@ def write_model(model: Any, contract: Contract, folder: Path) -> None:
 
 def register(
     context: JobContext, id: str, contract: Contract, about: About, result: dict[str, Any]
-) -> Model:
-    """The folder models/<id>, which is complete, as a model of the workspace."""
+) -> dict[str, Any]:
+    """Put the folder models/<id>, which is complete, on record; the result with its name and id."""
     models = context.workspace.models
     # The name was free when the job was submitted; meanwhile somebody may have taken it.
     name = models.free_name(about.name or f"{about.adapter.name}-merged")
@@ -160,9 +160,12 @@ def register(
         summary["metric"] = measured["metric"]
         verdict = _verdict(summary, verdict)
     model = new_model(id, name, contract=contract.model_dump(mode="json"), summary=summary)
-    return models.add(
+    result = {"model": model.name, "model_id": model.id, **result}
+    write_made(context.folder, model.path, result)
+    models.add(
         replace(from_job(model, context.job.id), base=about.base or model.base, verdict=verdict)
     )
+    return result
 
 
 def _verdict(summary: dict[str, Any], before: str) -> str:
@@ -242,8 +245,7 @@ class _Merge:
             "drift": drift,
             "metrics": metrics,
         }
-        model = register(self.context, id, contract, about, result)
-        return {"model": model.name, "model_id": model.id, **result}
+        return register(self.context, id, contract, about, result)
 
     def _decide(self, expected: Numbers, found: Numbers, probe: Probe) -> dict[str, Any]:
         largest, _ = max_difference(expected, found)

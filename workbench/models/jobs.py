@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import BadInput, InUse, ModelUnusable
+from workbench.jobs.files import folder_bytes, write_made
 from workbench.jobs.reporting import JobContext
 from workbench.models.architecture import pickled_of, safetensors_of
 from workbench.models.contract import CONTRACT_FILE, Contract, template_of
@@ -272,14 +273,16 @@ def _add(
     contract.write(folder)
     context.check_cancelled()
     model = new_model(id, name, contract=contract.model_dump(), summary=_summary(recipe, local))
-    added = models.add(from_job(model, context.job.id))
-    return {
+    result = {
         "model": name,
         "id": id,
-        "bytes": models.bytes(added),
+        "bytes": folder_bytes(folder),
         "converted": converted,
         "contract": contract.model_dump(),
     }
+    write_made(context.folder, model.path, result)
+    models.add(from_job(model, context.job.id))
+    return result
 
 
 def _as_wanted(recipe: AddModelRecipe, local: LocalModel) -> LocalModel:

@@ -16,7 +16,7 @@ from workbench.errors import ModelNotFound, ModelUnusable
 from workbench.jobs.files import folder_bytes
 from workbench.models.contract import Contract, check_name
 from workbench.models.inspect import inspect_folder
-from workbench.named_records import NamedRecords
+from workbench.named_records import NamedRecords, discard, note_finished
 from workbench.references import in_words, jobs_using
 
 # The base model that comes with the installation: all-MiniLM-L6-v2, copied into the home once.
@@ -128,6 +128,7 @@ class Models(NamedRecords[Model]):
         model = self._measured(model)
         with self.naming(model.name):
             self._store.models.insert(model)
+        note_finished(self._home, model.path)
         return model
 
     def check_name(self, name: str) -> str:
@@ -196,7 +197,7 @@ class Models(NamedRecords[Model]):
                 )
             )
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            discard(self._home, f"{self.folder_name}/{id}")
             raise
 
 

@@ -11,6 +11,8 @@ from workbench.data.shapes.row import Document, Row, as_fields
 from workbench.data.splits import Shares
 from workbench.data.write_dataset import Assembly
 from workbench.errors import NameTaken
+from workbench.jobs.files import write_made
+from workbench.jobs.outcome import made
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import check_name
 from workbench.pictures.captions import Scene, draw, scenes, words
@@ -50,8 +52,14 @@ def drawn(workspace: Workspace) -> DrawPicturesRecipe:
 def run(recipe: DrawPicturesRecipe, context: JobContext) -> dict[str, Any]:
     """Draw, and make the model. Returns what ``data add`` prints, and ``model``."""
     fill = partial(_draw, recipe, context)
-    result = build(recipe.name, fill, Shares(seed=recipe.seed), context)
-    return {**result, "model": _model(recipe, context) if recipe.model else None}
+    drawn = context.folder / "drawn"
+    drawn.mkdir(exist_ok=True)
+    # A killed attempt may have come as far as the data set.
+    result = made(context.workspace.store, drawn) or build(
+        recipe.name, fill, Shares(seed=recipe.seed), context, noted_in=drawn
+    )
+    result = {**result, "model": None}
+    return _with_model(recipe, context, result) if recipe.model else result
 
 
 def _draw(recipe: DrawPicturesRecipe, context: JobContext, assembly: Assembly) -> None:
@@ -90,7 +98,9 @@ def _add(scene: Scene, name: str, recipe: DrawPicturesRecipe, at: int, assembly:
     assembly.builder.add(at + 1, Row(scene.caption(), [document], [1]))
 
 
-def _model(recipe: DrawPicturesRecipe, context: JobContext) -> str:
+def _with_model(
+    recipe: DrawPicturesRecipe, context: JobContext, result: dict[str, Any]
+) -> dict[str, Any]:
     from workbench.models.registry import from_job, new_model
     from workbench.models.small_clip import make_small_clip
 
@@ -102,9 +112,11 @@ def _model(recipe: DrawPicturesRecipe, context: JobContext) -> str:
         contract = make_small_clip(folder, words(), recipe.size, recipe.seed)
         about = {"origin": "made", "source": "random weights"}
         model = new_model(id, name, contract=contract.model_dump(mode="json"), summary=about)
+        result = {**result, "model": name}
+        write_made(context.folder, model.path, result)
         models.add(from_job(model, context.job.id))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     context.note(UNTRAINED.format(name))
-    return name
+    return result

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import BadInput, WorkbenchError
-from workbench.jobs.files import folder_bytes
+from workbench.jobs.files import folder_bytes, write_made
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_model
 from workbench.merging.probe import Numbers, max_difference, numbers, probe_from
@@ -148,8 +148,10 @@ def _quantize(
         "bytes_before": folder_bytes(model.folder),
     }
     record = new_model(id, name, contract=contract.model_dump(mode="json"), summary=summary)
+    result = {"model": name, "id": id, "contract": contract.model_dump(mode="json"), **summary}
+    write_made(context.folder, record.path, result)
     workspace.models.add(replace(from_job(record, context.job.id), base=model.name))
-    return {"model": name, "id": id, "contract": contract.model_dump(mode="json"), **summary}
+    return result
 
 
 def _parity(

@@ -25,7 +25,7 @@ from workbench.evaluation.cached import CachedEncoder, with_cache
 from workbench.evaluation.measure import Encoder, ranking
 from workbench.evaluation.pictures import OnPictures, no_pictures
 from workbench.evaluation.texts import join_documents
-from workbench.jobs.files import folder_bytes
+from workbench.jobs.files import folder_bytes, write_made
 from workbench.jobs.reporting import JobContext
 from workbench.models.engine_choice import WORTH
 from workbench.models.image_text import LoadedImageText
@@ -315,13 +315,16 @@ def run_build(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
     try:
         made = make_folder(material, folder, material.rows())
         context.check_cancelled()
-        record = _save(material, made, id, dataset.id, version)
+        record = _record(material, made, id, dataset.id, version)
+        result = result_of(record, dataset.name, time.monotonic() - started)
+        write_made(context.folder, record.path, result)
+        workspace.indexes.add(record)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     # The index is whole without it.
     _decide_questions(material, made.documents)
-    return result_of(record, dataset.name, time.monotonic() - started)
+    return result
 
 
 def _decide_questions(material: IndexSource, documents: int) -> None:
@@ -360,10 +363,12 @@ def result_of(record: Index, dataset: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def _save(material: IndexSource, made: BuiltIndex, id: str, dataset_id: str, version: int) -> Index:
+def _record(
+    material: IndexSource, made: BuiltIndex, id: str, dataset_id: str, version: int
+) -> Index:
     indexes = material.context.workspace.indexes
     recipe, local = material.recipe, material.model
-    record = Index(
+    return Index(
         id=id,
         name=indexes.free_name(recipe.name or f"{recipe.dataset}-{local.name}"),
         dataset_id=dataset_id,
@@ -378,4 +383,3 @@ def _save(material: IndexSource, made: BuiltIndex, id: str, dataset_id: str, ver
         summary=made.summary,
         created_at=time.time(),
     )
-    return indexes.add(record)

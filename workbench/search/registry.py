@@ -1,6 +1,5 @@
 """The search indexes of a workspace: records in the store, folders in the home."""
 
-import shutil
 from pathlib import Path
 
 from storage.records import Index
@@ -8,7 +7,7 @@ from workbench.errors import IndexNotFound
 from workbench.jobs.files import folder_bytes
 from workbench.models.contract import check_name
 from workbench.models.registry import Store
-from workbench.named_records import NamedRecords
+from workbench.named_records import NamedRecords, discard, note_finished, note_unfinished
 from workbench.references import in_words, jobs_using
 from workbench.search.index_types import Plan
 
@@ -38,6 +37,7 @@ class Indexes(NamedRecords[Index]):
         """Register an index whose folder is complete; raises :class:`NameTaken`."""
         with self.naming(index.name):
             self._store.indexes.insert(index)
+        note_finished(self._home, index.path)
         return index
 
     def check_name(self, name: str) -> str:
@@ -47,9 +47,13 @@ class Indexes(NamedRecords[Index]):
         """Put a changed record in the place of the one of its id; the folder it had before goes.
         A search that has the old files open goes on with them until it is done."""
         before = self.get(index.id)
+        if before.path == index.path:
+            self._store.indexes.update(index)
+            return index
+        note_unfinished(self._home, before.path)
         self._store.indexes.update(index)
-        if before.path != index.path:
-            shutil.rmtree(self._home / before.path, ignore_errors=True)
+        note_finished(self._home, index.path)
+        discard(self._home, before.path)
         return index
 
     def used_by(self, name: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from storage.records import Index
 from workbench.data.digests import of_strings
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
+from workbench.jobs.files import write_made
 from workbench.jobs.reporting import JobContext
 from workbench.models.locate import LocalModel
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
@@ -78,16 +79,18 @@ def run(recipe: IndexUpdateRecipe, context: JobContext) -> dict[str, Any]:
                 "updated_at": time.time(),
             },
         )
+        result = {
+            **result_of(record, dataset.name, time.monotonic() - started),
+            "added": len(change.added),
+            "removed": int(change.gone.sum()),
+            "rebuilt": why,
+        }
+        write_made(context.folder, record.path, result)
         workspace.indexes.replace(record)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return {
-        **result_of(record, dataset.name, time.monotonic() - started),
-        "added": len(change.added),
-        "removed": int(change.gone.sum()),
-        "rebuilt": why,
-    }
+    return result
 
 
 class Change:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES, SPLITS, Shares, carve
-from workbench.data.versions import new_version, versions
+from workbench.data.versions import new_version
 from workbench.errors import BadInput, EndpointFailed, ModelUnusable
 from workbench.evaluation.cached import with_cache
 from workbench.evaluation.candidates import find
@@ -236,7 +236,7 @@ def run(recipe: SynthesizeRecipe, context: JobContext) -> dict[str, Any]:
     }
     if recipe.preview:
         return about
-    return {**about, **_version(recipe, context, reader, answers)}
+    return _version(recipe, context, reader, answers, about)
 
 
 def _ask(
@@ -287,7 +287,11 @@ def _teller(context: JobContext, total: int, answers: Answers) -> Callable[[], N
 
 
 def _version(
-    recipe: SynthesizeRecipe, context: JobContext, reader: DatasetReader, answers: Answers
+    recipe: SynthesizeRecipe,
+    context: JobContext,
+    reader: DatasetReader,
+    answers: Answers,
+    about: dict[str, Any],
 ) -> dict[str, Any]:
     asked = gather(reader, answers.questions)
     kept, lost = _round_trip(recipe, context, reader, asked)
@@ -308,31 +312,32 @@ def _version(
             f"Look at {DROPPED} in the job's folder; raise the round trip's k or change the "
             "template.",
         )
-    number = _made(recipe, context)
-    if number is None:
-        how = {
-            "what": f"questions written by {recipe.writer}",
-            "by": recipe.task,
-            "recipe": recipe.model_dump(mode="json"),
-            "job": context.job.id if context.job is not None else None,
-            "counts": counts,
-        }
-        changes = changes_of(reader, recipe, kept)
-        number = new_version(
-            context.workspace, recipe.dataset, changes, how, context, base_version=reader.version
-        )
-    made = context.workspace.datasets.read(recipe.dataset, number)
-    return {
-        "version": number,
-        "kept": len(kept),
-        "dropped": len(asked) - len(kept),
-        "known": len(asked.known),
-        "repeated": asked.repeated,
-        "judgments": sum(len(one) for one in kept.documents),
-        "round_trip": recipe.round_trip,
-        "round_trip_k": recipe.round_trip_k,
-        "splits": made.counts["splits"],
+    how = {
+        "what": f"questions written by {recipe.writer}",
+        "by": recipe.task,
+        "recipe": recipe.model_dump(mode="json"),
+        "job": context.job.id if context.job is not None else None,
+        "counts": counts,
     }
+    changes = changes_of(reader, recipe, kept)
+
+    def result(made: DatasetReader) -> dict[str, Any]:
+        return {
+            **about,
+            "version": made.version,
+            "kept": len(kept),
+            "dropped": len(asked) - len(kept),
+            "known": len(asked.known),
+            "repeated": asked.repeated,
+            "judgments": sum(len(one) for one in kept.documents),
+            "round_trip": recipe.round_trip,
+            "round_trip_k": recipe.round_trip_k,
+            "splits": made.counts["splits"],
+        }
+
+    workspace, before = context.workspace, reader.version
+    number = new_version(workspace, recipe.dataset, changes, how, context, before, result)
+    return result(workspace.datasets.read(recipe.dataset, number))
 
 
 def _round_trip(
@@ -368,16 +373,6 @@ def _keep_dropped(
         for (text, _, why), id in zip(gone, ids, strict=True)
     ]
     (context.folder / DROPPED).write_text("".join(lines), encoding="utf-8")
-
-
-def _made(recipe: SynthesizeRecipe, context: JobContext) -> int | None:
-    """The version that an earlier attempt of this job made before it was stopped."""
-    if context.job is None:
-        return None
-    for one in versions(context.workspace, recipe.dataset):
-        if one.lineage and one.lineage[-1].get("job") == context.job.id:
-            return one.version
-    return None
 
 
 def _examples(reader: DatasetReader, rows: Rows, answers: Answers) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from workbench.auto.run import Decided, decide
 from workbench.comparison.table import excluded
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.results import lengths_of
+from workbench.jobs.files import write_made
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.inspect import read_json
@@ -123,20 +124,24 @@ def register(decided: Decided, trained: Trained, outcome: Outcome) -> Model:
     final = run.output / FINAL
     shutil.rmtree(final, ignore_errors=True)
     copy_model(folder, final)
-    return workspace.models.add(
-        Model(
-            id=id,
-            name=name,
-            kind=trained.contract.kind,
-            path=folder.relative_to(workspace.home).as_posix(),
-            base=run.base.name,
-            contract=trained.contract.model_dump(mode="json"),
-            summary={**_summary(run, trained, outcome), **decided.result()},
-            verdict=outcome.verdict,
-            job_id=run.context.job.id,
-            created_at=time.time(),
-        )
+    model = Model(
+        id=id,
+        name=name,
+        kind=trained.contract.kind,
+        path=folder.relative_to(workspace.home).as_posix(),
+        base=run.base.name,
+        contract=trained.contract.model_dump(mode="json"),
+        summary={**_summary(run, trained, outcome), **decided.result()},
+        verdict=outcome.verdict,
+        job_id=run.context.job.id,
+        created_at=time.time(),
     )
+    # Counted from the attempt's start: a job that is killed after the record ends with this.
+    began = run.context.job.started_at or model.created_at
+    result = result_of(decided, trained, outcome, model, model.created_at - began)
+    write_json(run.output / SUMMARY, result)
+    write_made(run.context.folder, model.path, result)
+    return workspace.models.add(model)
 
 
 def _found(decided: Decided, trained: Trained, outcome: Outcome, name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from workbench.data import merge, resplit, subset
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version, versions
 from workbench.errors import BadInput, NameTaken
+from workbench.jobs import outcome
 from workbench.recipes.data import MergeDataRecipe, ResplitRecipe, SampleRowsRecipe
 from workbench.workspace import Workspace
 
@@ -47,7 +48,9 @@ def three(workspace: Workspace, folder: Path, sizes: tuple[int, int, int]) -> Da
 def test_a_sample_has_its_share_of_each_split(workspace: Workspace, tmp_path: Path) -> None:
     reader = three(workspace, tmp_path, (80, 10, 1))
     recipe = SampleRowsRecipe(dataset=reader.name, size=20, name="twenty")
-    result = subset.run(recipe, at_work(workspace))
+    job = at_work(workspace)
+    result = subset.run(recipe, job)
+    assert outcome.made(workspace.store, job.folder) == result
     assert result["splits"] == {"train": 17, "dev": 2, "test": 1}
     made = workspace.datasets.read("twenty")
     held = everything(reader)
@@ -155,7 +158,9 @@ def test_a_set_is_not_merged_with_itself(workspace: Workspace, tmp_path: Path) -
 
 def split_again(workspace: Workspace, reader: DatasetReader, **more: Any) -> DatasetReader:
     recipe = ResplitRecipe(dataset=reader.name, **more)
-    result = resplit.run(recipe, at_work(workspace))
+    job = at_work(workspace)
+    result = resplit.run(recipe, job)
+    assert outcome.made(workspace.store, job.folder) == result
     made = workspace.datasets.read(reader.name)
     assert result["version"] == made.version and result["splits"] == made.counts["splits"]
     return made

@@ -17,6 +17,7 @@ from workbench.errors import (
     NoGoodRows,
     StrictRefused,
 )
+from workbench.jobs.outcome import made
 from workbench.prepare import prepare
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 from workbench.workspace import Workspace
@@ -33,6 +34,7 @@ def test_result_and_record(workspace: Workspace, tmp_path: Path) -> None:
     recipe = ImportRecipe(paths=[str(file)], name="whole result")
     said = context(workspace)
     result = run_import(recipe, said)
+    assert made(workspace.store, said.folder) == result
     keys = {
         "name",
         "format",
@@ -106,20 +108,6 @@ def test_a_name_taken_meanwhile_leaves_nothing(workspace: Workspace, tmp_path: P
     with pytest.raises(NameTaken):
         bring(workspace, file, name="taken")
     assert folders(workspace) == before
-
-
-def test_what_a_killed_attempt_left_is_removed(workspace: Workspace, tmp_path: Path) -> None:
-    file = lines(tmp_path / "rows.jsonl", GOOD)
-    said = context(workspace)
-    id, folder = workspace.datasets.new_folder()
-    (folder / "half").write_text("written")
-    (said.folder / "dataset.txt").write_text(id)
-    run_import(ImportRecipe(paths=[str(file)], name="second attempt"), said)
-    assert not folder.exists()
-    # A finished data set is not taken for a left-over.
-    (said.folder / "dataset.txt").write_text(workspace.datasets.get("second attempt").id)
-    run_import(ImportRecipe(paths=[str(file)], name="third attempt"), said)
-    assert workspace.datasets.read("second attempt").page(0, 1)
 
 
 def test_uploads_are_removed_and_nothing_else(workspace: Workspace, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 
 from tests.workbench.data.fakes import bring, context, everything, lines
+from tests.workbench.test_named_records import GONE
+from workbench import named_records
 from workbench.data.edit import EVERY
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES
@@ -241,16 +243,25 @@ def test_a_stopped_writer_leaves_nothing_behind(
     assert workspace.datasets.get(reader.name).version == 1
 
 
-def test_what_a_killed_attempt_left_goes_with_the_next(
-    workspace: Workspace, reader: DatasetReader
+def test_what_a_killed_writer_left_takes_nobodys_number_and_is_swept(
+    workspace: Workspace, reader: DatasetReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = context(workspace)
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    change = Changes(drop_queries=[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.data.versions.write", killed)
+        patch.setattr("workbench.data.versions.discard", lambda *_: None)
+        patch.setattr(named_records, "this_process", lambda: GONE)
+        with pytest.raises(KeyboardInterrupt):
+            new_version(workspace, reader.name, change, HOW)
     left = reader.folder / "v2"
-    left.mkdir()
-    (left / "documents.parquet").write_bytes(b"half")
-    (again.folder / "version.txt").write_text(f"{reader.folder.name}/v2")
-    assert new_version(workspace, reader.name, Changes(drop_queries=[0]), HOW, again) == 2
-    assert not (left / "documents.parquet").exists()
+    assert left.is_dir()
+    assert new_version(workspace, reader.name, change, HOW) == 3
+    workspace.jobs.recover()
+    assert not left.exists()
+    assert workspace.datasets.read(reader.name).version == 3
 
 
 def test_writers_at_the_same_time_get_numbers_of_their_own(

@@ -13,6 +13,7 @@ from tests.workbench.data.fakes import FakeContext, bring, context, lines
 from workbench.data.reader import DatasetReader
 from workbench.data_check import check, fix
 from workbench.data_check.fix import read_report
+from workbench.jobs import outcome
 from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.workspace import Workspace
 
@@ -80,6 +81,7 @@ class Checker:
         recipe = DataFixRecipe(dataset=name, report=self.job, fixes=list(codes))
         job = self.workspace.jobs.submit(recipe)
         done = fix.run(self.workspace.jobs.recipe(job.id), self._context(job.id))  # type: ignore[arg-type]
+        assert outcome.made(self.workspace.store, self.workspace.jobs.folder(job.id)) == done
         return done, self.workspace.datasets.read(name)
 
     def _context(self, id: str) -> FakeContext:

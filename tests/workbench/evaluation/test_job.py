@@ -48,6 +48,21 @@ def recipe(models: list[str], **values: Any) -> EvaluateRecipe:
     return EvaluateRecipe(dataset="pets", split="dev", models=models, precision="fp32", **values)
 
 
+def test_what_a_killed_attempt_put_on_record_is_not_there_twice(
+    context: FakeContext, models: list[str]
+) -> None:
+    from workbench.evaluation.job import run
+
+    killed = run(recipe(models[:1]), context)
+    registry = context.workspace.evaluations
+    before = context.workspace.path(registry.get(killed["evaluations"][0]).path)
+    context.resuming = True
+    result = run(recipe(models[:1]), context)
+    assert [one.id for one in registry.for_job("job00001")] == result["evaluations"]
+    assert result["looks"] == 1
+    assert not before.exists()
+
+
 def test_result_record_and_files(context: FakeContext, models: list[str]) -> None:
     from workbench.evaluation.job import run
 

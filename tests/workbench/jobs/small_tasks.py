@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 from storage.records import SlotKind
 from workbench.errors import TrainingDiverged
+from workbench.jobs.files import write_made
 from workbench.jobs.reporting import JobContext
+from workbench.models.registry import from_job, new_model
 from workbench.recipes.base import Recipe, setting
 from workbench.tasks import Task
 
@@ -37,6 +39,27 @@ class LightRecipe(CountRecipe):
     """The same in the light slot."""
 
     task: ClassVar[str] = "count-light"
+
+
+class MakeRecipe(CountRecipe):
+    """Make a model, and stumble as told when it is on record (``fail_at`` 1) or before (0)."""
+
+    task: ClassVar[str] = "make"
+
+
+def run_make(recipe: MakeRecipe, context: JobContext) -> dict[str, Any]:
+    models = context.workspace.models
+    id, folder = models.new_folder()
+    (folder / "weights").write_text("whole")
+    model = from_job(new_model(id, models.free_name("made"), contract={}, summary={}), "")
+    if recipe.fail_at == 0 and not context.resuming:
+        _fail(recipe.how)
+    result = {"model": model.name, "attempt": context.job.attempt}
+    write_made(context.folder, model.path, result)
+    models.add(model)
+    if recipe.fail_at == 1:
+        _fail(recipe.how)
+    return result
 
 
 def run(recipe: CountRecipe, context: JobContext) -> dict[str, Any]:
@@ -94,4 +117,5 @@ _HERE = "tests.workbench.jobs.small_tasks"
 TASKS = {
     "count": Task(CountRecipe, f"{_HERE}:run", SlotKind.TRAIN, f"{_HERE}:prepare", resumable=True),
     "count-light": Task(LightRecipe, f"{_HERE}:run", SlotKind.LIGHT, f"{_HERE}:prepare"),
+    "make": Task(MakeRecipe, f"{_HERE}:run_make", SlotKind.LIGHT),
 }

@@ -7,8 +7,10 @@ import itertools
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from storage.records import Job, JobStatus
+from storage.tables import jobs
 from tests.workbench.jobs.conftest import (
     StartApp,
     follow,
@@ -18,7 +20,7 @@ from tests.workbench.jobs.conftest import (
     wait_until,
     worker,
 )
-from tests.workbench.jobs.small_tasks import CountRecipe, LightRecipe
+from tests.workbench.jobs.small_tasks import CountRecipe, LightRecipe, MakeRecipe
 from workbench.jobs.launchers import Command, LocalHandle, LocalLauncher
 from workbench.jobs.processes import process_ref, this_process
 from workbench.jobs.supervisor import Supervisor
@@ -88,6 +90,36 @@ def test_failures_say_what_happened(
     assert hint in job.error["hint"]
     assert "about to stumble" in job.error["log_tail"]
     assert kinds(workspace, job)[-1] == "failed"
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "exception"])
+def test_what_is_on_record_makes_the_job_a_success_however_its_process_ended(
+    how: str, workspace: Workspace
+) -> None:
+    job = run(workspace, MakeRecipe(fail_at=1, how=how))
+    assert (job.status, job.result) == (JobStatus.SUCCEEDED, {"model": "made", "attempt": 1})
+    assert [one.name for one in workspace.models.list()] == ["made"]
+
+
+def test_what_a_killed_job_left_half_made_goes_with_it(workspace: Workspace) -> None:
+    job = run(workspace, MakeRecipe(fail_at=0, how="SIGKILL"))
+    assert job.status is JobStatus.FAILED
+    assert not list((workspace.home / "models").iterdir())
+    workspace.jobs.resume(job.id)
+    assert Supervisor(workspace).run_until(job.id).result == {"model": "made", "attempt": 2}
+    assert not list((workspace.home / "unfinished").iterdir())
+
+
+def test_a_resumed_attempt_makes_no_second_one_of_what_is_on_record(workspace: Workspace) -> None:
+    """As where the first attempt was settled when the database could not be read."""
+    job = run(workspace, MakeRecipe(fail_at=1, how="SIGKILL"))
+    with workspace.store.database.write() as connection:
+        connection.execute(update(jobs).values(status="failed"))
+    workspace.jobs.resume(job.id)
+    job = Supervisor(workspace).run_until(job.id)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
+    assert job.result == {"model": "made", "attempt": 1}
+    assert [one.name for one in workspace.models.list()] == ["made"]
 
 
 def test_a_task_that_cannot_be_loaded_fails_with_its_reason(

@@ -15,6 +15,7 @@ from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.measure import measure
 from workbench.evaluation.pool import whole_pool
+from workbench.jobs import files
 from workbench.merging.blend import between, run
 from workbench.merging.merge import run as merge
 from workbench.models.load import load_model
@@ -59,6 +60,8 @@ def test_a_kept_point_is_a_model_of_its_own(
     bench = trained(kind, base, "full")
     result = run(recipe(bases[base], ratios="0.25", keep=0.25, name="quarter"), bench.context)
     record = bench.workspace.models.get("quarter")
+    kept = files.read_object(bench.context.folder / files.MADE)
+    assert kept == {"path": record.path, "result": result}
     assert (record.kind, record.summary["ratio"], result["model"]) == (kind, 0.25, "quarter")
     assert record.summary["measured"][0][METRIC] == result["rows"][0][METRIC]
     folders = [bench.folder, bench.workspace.home / record.path]

@@ -18,6 +18,7 @@ from tests.workbench.training.fakes import (
 )
 from tests.workbench.training.test_cells import QUESTIONS, TEXTS, scores
 from workbench.errors import BadInput, JobCancelled, ModelUnusable
+from workbench.jobs import files
 from workbench.merging.merge import ALLOWED, MergeFailed, _verdict, run
 from workbench.merging.probe import refuse_unplaced
 from workbench.models.contract import Contract
@@ -46,6 +47,8 @@ def test_every_kind_is_merged(trained: Callable[..., Bench], kind: str, base: st
     bench.record.summary["decisions"] = [{"name": "blend", "value": 0.5}]
     result = run(RECIPE, bench.context)
 
+    kept = files.read_object(bench.context.folder / files.MADE)
+    assert kept == {"path": bench.workspace.models.get("whole").path, "result": result}
     assert result["model"] == "whole"
     assert result["adapter"] == "mine"
     assert result["parity"]["texts"] == 64

@@ -10,6 +10,7 @@ import pytest
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext, write_modules
 from workbench.errors import BadInput, JobCancelled, ModelNotFound, ModelUnusable, NameTaken
+from workbench.jobs.outcome import made
 from workbench.models.locate import locate
 from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe
@@ -57,6 +58,7 @@ def test_a_pickled_checkpoint_becomes_a_model_of_safetensors(
     context = FakeContext(opened)
     recipe = prepare(AddModelRecipe(source=str(source)), opened, False)
     result = run_add(recipe, context)
+    assert made(opened.store, context.folder) == result
     model = opened.models.get("tiny")
     folder = opened.models.folder("tiny")
     assert result["converted"] == ["model.safetensors"]

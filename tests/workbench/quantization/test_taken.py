@@ -14,6 +14,7 @@ from tests import warm
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.search.test_search import QUERY, corpus
+from workbench.jobs.outcome import made
 from workbench.models.files import export_zip
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
@@ -61,7 +62,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     }
     run_add(AddModelRecipe(source=str(bert(folder / "one")), name="one", **otherwise), context)
     for method in METHODS:
-        run(QuantizeRecipe(model="one", method=method, name=f"one-{method}"), context)
+        result = run(QuantizeRecipe(model="one", method=method, name=f"one-{method}"), context)
+        assert made(opened.store, context.folder) == result
     yield opened
     opened.close()
 

@@ -22,6 +22,7 @@ from workbench.errors import (
     NameTaken,
     SearchUnavailable,
 )
+from workbench.jobs.outcome import made
 from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
@@ -349,6 +350,7 @@ def test_index_removal_takes_its_folder(opened: Workspace) -> None:
 
     context: Any = FakeContext(opened)
     result = run_build(IndexRecipe(dataset="animals", model="two", name="short-lived"), context)
+    assert made(opened.store, context.folder) == result
     folder = opened.indexes.folder("short-lived")
     assert result["bytes"] == (folder / "index.faiss").stat().st_size
     assert context.done[-1] == (result["documents"], result["documents"])

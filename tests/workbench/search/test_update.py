@@ -16,6 +16,7 @@ from tests.workbench.models.fakes import FakeContext
 from workbench.data.edit import Changes
 from workbench.data.versions import new_version
 from workbench.errors import BadInput, DatasetNotFound, JobCancelled
+from workbench.jobs.outcome import made
 from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
@@ -101,6 +102,7 @@ def test_it_is_brought_up_to_date_as_if_built_anew(opened: Workspace, structure:
     # Until then it answers for the version it has.
     assert "n5" in found(opened, "old", opened_text(opened, 1, 5))
     result = update(opened, "old")
+    assert made(opened.store, opened.home) == result
     assert (result["added"], result["removed"], result["rebuilt"]) == (2, 3, "")
     assert (codes(opened, "old"), opened.indexes.get("old").version) == ([], 2)
     assert not before.exists()

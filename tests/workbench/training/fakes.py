@@ -212,6 +212,9 @@ class FakeContext:
     notes: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
     @property
     def job(self) -> Job:
         empty: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)

@@ -16,6 +16,7 @@ from tests.workbench.training.fakes import (
 )
 from workbench.comparison.names import METRICS
 from workbench.errors import JobCancelled, TrainingDiverged, WorkbenchError
+from workbench.jobs import files
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
 
@@ -131,6 +132,9 @@ def test_cancelled_and_resumed_it_ends_where_an_unbroken_run_ends(
     context.metrics(8, "train", {"loss": 99.0})
     context.cancel_at, context.cancelled, context.resuming = None, False, True
     result = train(context, tiny)
+    kept = files.read_object(context.folder / files.MADE) or {}
+    assert kept["path"] == context.workspace.models.added[0].path
+    assert kept["result"].keys() == result.keys()
     unbroken, expected = whole
     assert result["steps"] == expected["steps"] and result["baseline"] == expected["baseline"]
     assert len(context.of("baseline")) == 1
