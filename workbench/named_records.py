@@ -12,7 +12,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from storage.errors import NameExists
@@ -195,7 +195,7 @@ def sweep(store: "Store", home: Path) -> None:
     names. Those of jobs that run are left: a job's own process may be on another machine."""
     for note in sorted((home / UNFINISHED).glob("*.json")):
         said = files.read_object(note)
-        if said is None or _at_work(store, said):
+        if said is None or not _is_note(said) or _at_work(store, said):
             continue
         path = str(said["path"])
         if store.holds(path):
@@ -203,6 +203,13 @@ def sweep(store: "Store", home: Path) -> None:
         else:
             logger.info("What was left unfinished is removed: %s", path)
             discard(home, path)
+
+
+def _is_note(said: dict[str, Any]) -> bool:
+    """Whether it was written here, and names a folder in one of the home's: what somebody else put
+    there must not make more go."""
+    parts = PurePosixPath(str(said.get("path", ""))).parts
+    return len(parts) > 1 and not {"/", ".."} & {*parts} and {"job", "process"} <= said.keys()
 
 
 def _at_work(store: "Store", said: dict[str, Any]) -> bool:

@@ -85,3 +85,24 @@ def test_a_removal_that_was_killed_is_brought_to_its_end(
     assert folder.is_dir()
     workspace.jobs.recover()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        '{"path": "", "job": null, "process": null}',
+        '{"path": "models", "job": null, "process": null}',
+        '{"path": "models/../jobs", "job": null, "process": null}',
+        '{"path": "/tmp/x", "job": null, "process": null}',
+        '{"path": "models/mine"}',
+        '{"path": "models/mi',
+        "[]",
+    ],
+)
+def test_a_note_that_was_damaged_makes_nothing_go(note: str, workspace: Workspace) -> None:
+    _, folder = workspace.models.new_folder()
+    mine = folder.with_name("mine")
+    mine.mkdir()
+    (workspace.home / named_records.UNFINISHED / "odd.json").write_text(note)
+    workspace.jobs.recover()
+    assert mine.is_dir() and folder.is_dir() and workspace.home.is_dir()

@@ -190,11 +190,13 @@ class Searching:
         self.run = replace(run, base=replace(run.base, contract=served))
         self.warnings = tuple(warnings(self.look))
         self.decisions = [serving]
-        self.serves = [self.serving]
         ahead = lengths_ahead(self.look, self.serving)
-        if "serving_length" in run.recipe.decides:
-            # What is best for the base need not be best for what is trained from it.
-            self.serves += sorted({self.look.own, *ahead} - {self.serving})
+        # What is best for the base need not be best for what is trained from it. Where the base
+        # stays at its own length, what is ahead of it by chance is not worth a dearer search.
+        both = self.serving, self.look.own
+        self.serves = list(
+            dict.fromkeys(both if "serving_length" in run.recipe.decides else both[:1])
+        )
         self.lengths = sorted({*ahead, *self.serves[1:]})
 
     def training_length(self) -> Decision:
