@@ -6,6 +6,7 @@ ones, how long texts are and how much of them the base can read.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -162,7 +163,8 @@ class Look:
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """Where to write a file that is then moved to its place: the old one or the new, never half."""
-    beside = path.with_name(f"{path.name}.new")
+    # Two jobs may look at the same data at once, and keep it at the same place.
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     yield beside
     beside.replace(path)
 

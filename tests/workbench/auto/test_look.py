@@ -9,6 +9,7 @@ import pytest
 from workbench.auto.look import (
     Look,
     Trial,
+    _beside,
     at_ceiling,
     lengths_ahead,
     models_for,
@@ -199,3 +200,16 @@ def test_a_look_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert (found.document_tokens, found.trials) == (whole.document_tokens, trials)
     assert found.language == "en"
     assert Look.read(tmp_path) is None
+
+
+def test_two_jobs_may_keep_the_same_look_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = iter([7, 8])
+    monkeypatch.setattr("os.getpid", lambda: next(processes))
+    path = tmp_path / "look.json"
+    with _beside(path) as mine:
+        mine.write_text("mine")
+        with _beside(path) as other:
+            other.write_text("other's")
+    assert path.read_text() == "mine" and list(tmp_path.iterdir()) == [path]
