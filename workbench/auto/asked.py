@@ -193,10 +193,7 @@ class Searching:
         ahead = lengths_ahead(self.look, self.serving)
         # What is best for the base need not be best for what is trained from it. Where the base
         # stays at its own length, what is ahead of it by chance is not worth a dearer search.
-        both = self.serving, self.look.own
-        self.serves = list(
-            dict.fromkeys(both if "serving_length" in run.recipe.decides else both[:1])
-        )
+        self.serves = list(dict.fromkeys((self.serving, self.look.own)))
         self.lengths = sorted({*ahead, *self.serves[1:]})
 
     def training_length(self) -> Decision:
