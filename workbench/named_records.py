@@ -7,6 +7,7 @@ and has neither a record nor anybody who is at it is swept.
 
 import logging
 import os
+import re
 import secrets
 import shutil
 from abc import ABC, abstractmethod
@@ -165,6 +166,8 @@ def new_folder(home: Path, kind: str) -> tuple[str, Path]:
 
 #: In the home: a note for each folder that is being made or removed.
 UNFINISHED = "unfinished"
+#: A process as :func:`workbench.jobs.processes.this_process` writes it.
+_PROCESS = re.compile(r"\d+@\d+(\.\d+)?")
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +212,8 @@ def _is_note(said: dict[str, Any]) -> bool:
     """Whether it was written here, and names a folder in one of the home's: what somebody else put
     there must not make more go."""
     parts = PurePosixPath(str(said.get("path", ""))).parts
-    return len(parts) > 1 and not {"/", ".."} & {*parts} and {"job", "process"} <= said.keys()
+    inside = len(parts) > 1 and not {"/", ".."} & {*parts}
+    return inside and "job" in said and bool(_PROCESS.fullmatch(str(said.get("process"))))
 
 
 def _at_work(store: "Store", said: dict[str, Any]) -> bool:

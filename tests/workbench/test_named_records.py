@@ -90,11 +90,13 @@ def test_a_removal_that_was_killed_is_brought_to_its_end(
 @pytest.mark.parametrize(
     "note",
     [
-        '{"path": "", "job": null, "process": null}',
-        '{"path": "models", "job": null, "process": null}',
-        '{"path": "models/../jobs", "job": null, "process": null}',
-        '{"path": "/tmp/x", "job": null, "process": null}',
+        '{"path": "", "job": null, "process": "9999999@1.0"}',
+        '{"path": "models", "job": null, "process": "9999999@1.0"}',
+        '{"path": "models/../models", "job": null, "process": "9999999@1.0"}',
+        '{"path": "/tmp/x", "job": null, "process": "9999999@1.0"}',
         '{"path": "models/mine"}',
+        '{"path": "models/mine", "job": null, "process": "1234"}',
+        '{"path": "models/mine", "job": null, "process": "a@b"}',
         '{"path": "models/mi',
         "[]",
     ],
